@@ -4,9 +4,9 @@
  * client in plugins/common. docs/guest-protocol.md is the specification; this file is its only transcription.
  *
  * Everything is little-endian. A connection carries frames; a frame belongs to a request by its id, which the client
- * chooses (not 0; unique among its requests in flight on this connection). A request is one or more FRAME_REQUEST frames
- * (all but the last with FLAG_MORE) whose joined payload is a list of fields. Data flows in FRAME_DATA frames, each
- * direction of each stream against credit that the receiver gave. The guest ends every request with exactly one
+ * chooses (not 0; unique among its requests in flight on this connection). A request is one or more FRAME_REQUEST
+ * frames (all but the last with FLAG_MORE) whose joined payload is a list of fields. Data flows in FRAME_DATA frames,
+ * each direction of each stream against credit that the receiver gave. The guest ends every request with exactly one
  * FRAME_END, after which its id may be used again.
  */
 #ifndef SBX_GUEST_WIRE_H
@@ -16,12 +16,12 @@
 #include <stdint.h>
 #include <string.h>
 
-#define WIRE_VERSION 1u
-#define WIRE_HEADER 12u                 /* u32 payload length, u8 type, u8 flags, u8 stream, u8 zero, u32 request id */
-#define WIRE_MAX_PAYLOAD 65536u         /* a longer frame ends the connection */
-#define WIRE_MAX_REQUEST (4u << 20)     /* joined request payload */
-#define WIRE_MAX_REQUESTS 64u           /* in flight on one connection; one more is answered SBX_E_BUSY (-14) */
-#define WIRE_WINDOW (256u << 10)        /* each stream's credit at the start of a request, both directions */
+#define WIRE_VERSION      1u
+#define WIRE_HEADER       12u          /* u32 payload length, u8 type, u8 flags, u8 stream, u8 zero, u32 request id */
+#define WIRE_MAX_PAYLOAD  65536u       /* a longer frame ends the connection */
+#define WIRE_MAX_REQUEST  (4u << 20)   /* joined request payload */
+#define WIRE_MAX_REQUESTS 64u          /* in flight on one connection; one more is answered SBX_E_BUSY (-14) */
+#define WIRE_WINDOW       (256u << 10) /* each stream's credit at the start of a request, both directions */
 
 enum wire_frame {
     FRAME_HELLO = 1,   /* both, first on a connection, id 0: fields F_VERSION, F_NONCE (guest also F_PID, F_FEATURES) */
@@ -39,14 +39,14 @@ enum { FLAG_MORE = 1u << 0, FLAG_EOF = 1u << 1 };
 enum { STREAM_IN = 0, STREAM_OUT = 1, STREAM_ERR = 2 }; /* IN: client to guest; OUT and ERR: guest to client */
 
 enum wire_op {
-    OP_EXEC = 1,       /* F_ARG..., F_ENV..., F_CWD, F_USER, F_TIMEOUT_MS, F_FLAGS, F_ROWS, F_COLS */
-    OP_READ = 2,       /* F_PATH, F_OFFSET, F_LIMIT, F_MAX_SIZE, F_USER -> REPLY with F_STAT..., then DATA on OUT */
-    OP_WRITE = 3,      /* F_PATH, F_MODE, F_FLAGS, F_LENGTH, F_USER; DATA on IN up to FLAG_EOF; committed by the EOF only */
-    OP_STAT = 4,       /* F_PATH, F_FLAGS (FS_NOFOLLOW), F_USER -> REPLY with F_TYPE, F_MODE, F_SIZE, F_MTIME_MS */
-    OP_LIST = 5,       /* F_PATH, F_USER -> one REPLY per entry: F_NAME and what OP_STAT says of the entry itself */
-    OP_MKDIR = 6,      /* F_PATH, F_MODE, F_FLAGS (FS_PARENTS), F_USER */
-    OP_REMOVE = 7,     /* F_PATH, F_FLAGS (FS_RECURSIVE), F_USER */
-    OP_RENAME = 8,     /* F_PATH, F_TO, F_USER */
+    OP_EXEC = 1,   /* F_ARG..., F_ENV..., F_CWD, F_USER, F_TIMEOUT_MS, F_FLAGS, F_ROWS, F_COLS */
+    OP_READ = 2,   /* F_PATH, F_OFFSET, F_LIMIT, F_MAX_SIZE, F_USER -> REPLY with F_STAT..., then DATA on OUT */
+    OP_WRITE = 3,  /* F_PATH, F_MODE, F_FLAGS, F_LENGTH, F_USER; DATA on IN up to FLAG_EOF; committed by the EOF only */
+    OP_STAT = 4,   /* F_PATH, F_FLAGS (FS_NOFOLLOW), F_USER -> REPLY with F_TYPE, F_MODE, F_SIZE, F_MTIME_MS */
+    OP_LIST = 5,   /* F_PATH, F_USER -> one REPLY per entry: F_NAME and what OP_STAT says of the entry itself */
+    OP_MKDIR = 6,  /* F_PATH, F_MODE, F_FLAGS (FS_PARENTS), F_USER */
+    OP_REMOVE = 7, /* F_PATH, F_FLAGS (FS_RECURSIVE), F_USER */
+    OP_RENAME = 8, /* F_PATH, F_TO, F_USER */
     OP_TAR_GET = 9,    /* F_PATH, F_USER -> DATA on OUT: uncompressed POSIX tar, names from "./" */
     OP_TAR_PUT = 10,   /* F_PATH, F_USER; DATA on IN: uncompressed POSIX tar */
     OP_INFO = 11,      /* -> REPLY with F_PID (guest), F_DEADLINE_MS (left, 0 none), F_COUNT (processes), F_OOM */
@@ -95,7 +95,7 @@ enum wire_field {
     F_NAME = 24,
     F_DEADLINE_MS = 25,
     F_COUNT = 26,
-    F_STATUS = 30,  /* a status code of sbx_plugin.h, sign-extended to 64 bits */
+    F_STATUS = 30, /* a status code of sbx_plugin.h, sign-extended to 64 bits */
     F_ERRNO = 31,
     F_MESSAGE = 32, /* one line, at most 400 bytes */
     F_RESULT = 33,  /* SBX_EXITED ... bits */
@@ -111,10 +111,10 @@ enum wire_field {
     F_NEXT = 44
 };
 enum {
-    EXEC_MERGE = 1u << 0,      /* stderr is the same pipe as stdout */
-    EXEC_TTY = 1u << 1,        /* a terminal of F_ROWS x F_COLS; implies EXEC_MERGE */
-    EXEC_NO_STDIN = 1u << 2,   /* /dev/null, or a closed pipe where there is none; no DATA on IN */
-    EXEC_STDIN_OPEN = 1u << 3  /* OP_JOB_START: keep stdin for OP_JOB_FEED */
+    EXEC_MERGE = 1u << 0,     /* stderr is the same pipe as stdout */
+    EXEC_TTY = 1u << 1,       /* a terminal of F_ROWS x F_COLS; implies EXEC_MERGE */
+    EXEC_NO_STDIN = 1u << 2,  /* /dev/null, or a closed pipe where there is none; no DATA on IN */
+    EXEC_STDIN_OPEN = 1u << 3 /* OP_JOB_START: keep stdin for OP_JOB_FEED */
 };
 enum { FS_NOFOLLOW = 1u << 0, FS_PARENTS = 1u << 1, FS_RECURSIVE = 1u << 2 };
 

@@ -5,16 +5,19 @@
  *   sbx_context *ctx;  sbx_sandbox *box;  struct sbx_exec_result result = SBX_INIT(result);
  *   sbx_open(NULL, &ctx, &error);
  *   sbx_create(ctx, &(struct sbx_create_options){ .size = sizeof(struct sbx_create_options) }, NULL, &box, &error);
- *   sbx_exec(box, &(struct sbx_exec_options){ .size = ..., .command = "echo hi", .out_fd = 1, ... }, NULL, &result, &error);
+ *   sbx_exec(box, &(struct sbx_exec_options){ .size = ..., .command = "echo hi", .out_fd = 1, ... }, NULL, &result,
+ * &error);
  *
- * Verdicts. Every call answers OK (0), FAILED (a negative code, with the reason in `error`) or SBX_E_UNKNOWN (with an id in
- * error.resource_id to recover by). A command's own failure is a result, never an error.
+ * Verdicts. Every call answers OK (0), FAILED (a negative code, with the reason in `error`) or SBX_E_UNKNOWN (with an
+ * id in error.resource_id to recover by). A command's own failure is a result, never an error.
  *
- * Structs begin with `size`; zero them and set it (SBX_INIT). Zero means default. Texts that libsbx hands out belong to the
- * object they came from and live as long as it. Every destructor takes NULL. `error` may be NULL; it is left alone on success.
+ * Structs begin with `size`; zero them and set it (SBX_INIT). Zero means default. Texts that libsbx hands out belong to
+ * the object they came from and live as long as it. Every destructor takes NULL. `error` may be NULL; it is left alone
+ * on success.
  *
- * Threads. A context and its sandboxes may be used from any number of threads at once; freeing an object is the last thing
- * done to it. An operation belongs to one thread at a time, except sbx_op_cancel. libsbx changes nothing process-wide.
+ * Threads. A context and its sandboxes may be used from any number of threads at once; freeing an object is the last
+ * thing done to it. An operation belongs to one thread at a time, except sbx_op_cancel. libsbx changes nothing
+ * process-wide.
  *
  * Blocking and not. Each long function has a twin `_start` that answers at once with an operation: wait until the
  * operation's descriptor is readable, call sbx_op_dispatch (callbacks run there, on the caller's thread), and when it
@@ -31,9 +34,9 @@ extern "C" {
 #endif
 
 #define SBX_API __attribute__((visibility("default")))
-#define SBX_INIT(object)         \
-    {                            \
-        .size = sizeof(object)   \
+#define SBX_INIT(object)                                                                                               \
+    {                                                                                                                  \
+        .size = sizeof(object)                                                                                         \
     }
 
 /* --- vocabulary: this part is word for word the same in sbx.h and sbx_plugin.h ---------------------------------- */
@@ -119,7 +122,8 @@ struct sbx_info {
 
 enum { SBX_NET_DEFAULT, SBX_NET_NONE, SBX_NET_FULL, SBX_NET_ALLOW_LIST };
 
-/* How a command ended. Success of an exec means EXITED, SIGNALLED or TIMED_OUT is set; anything less is SBX_E_UNKNOWN. */
+/* How a command ended. Success of an exec means EXITED, SIGNALLED or TIMED_OUT is set; anything less is SBX_E_UNKNOWN.
+ */
 enum {
     SBX_EXITED = 1u << 0,    /* exit_code is the command's */
     SBX_SIGNALLED = 1u << 1, /* term_signal ended it; exit_code is 128 + term_signal */
@@ -183,7 +187,9 @@ struct sbx_call_options {
 };
 
 /* --- context ---------------------------------------------------------------------------------------------------- */
-enum { SBX_OPEN_NO_FILES = 1u << 0 }; /* read no configuration file: every installed plugin is an instance of its name */
+enum {
+    SBX_OPEN_NO_FILES = 1u << 0
+}; /* read no configuration file: every installed plugin is an instance of its name */
 struct sbx_open_options {
     uint32_t size;
     uint32_t flags;
@@ -201,10 +207,10 @@ SBX_API void sbx_close(sbx_context *ctx);
 /* One finding of sbx_config_check. */
 struct sbx_finding {
     uint32_t size;
-    uint32_t line;        /* 0: the file as a whole */
-    const char *file;     /* NULL: no file */
-    const char *message;  /* what is wrong and what was expected */
-    const char *nearest;  /* the nearest known key or section, or NULL */
+    uint32_t line;       /* 0: the file as a whole */
+    const char *file;    /* NULL: no file */
+    const char *message; /* what is wrong and what was expected */
+    const char *nearest; /* the nearest known key or section, or NULL */
 };
 /* Checks everything, plugins' keys included, and reports every problem. SBX_E_CONFIG when there was one. */
 SBX_API sbx_status sbx_config_check(const struct sbx_open_options *options,
@@ -215,7 +221,7 @@ SBX_API void sbx_config_files(sbx_context *ctx, void (*report)(void *user, const
 
 struct sbx_key {
     uint32_t size;
-    uint32_t type;  /* as SBX_KEY_* of sbx_plugin.h */
+    uint32_t type; /* as SBX_KEY_* of sbx_plugin.h */
     uint32_t flags;
     uint32_t reserved0;
     const char *name;
@@ -294,7 +300,8 @@ SBX_API sbx_status sbx_create(sbx_context *ctx, const struct sbx_create_options 
                               const struct sbx_call_options *call, sbx_sandbox **out, struct sbx_error *error);
 SBX_API sbx_status sbx_create_start(sbx_context *ctx, const struct sbx_create_options *options,
                                     const struct sbx_call_options *call, sbx_op **out, struct sbx_error *error);
-/* `id` is INSTANCE/NATIVE-ID as sbx_id gives it; without INSTANCE/ the default instance. SBX_E_NOT_FOUND: no such sandbox. */
+/* `id` is INSTANCE/NATIVE-ID as sbx_id gives it; without INSTANCE/ the default instance. SBX_E_NOT_FOUND: no such
+ * sandbox. */
 SBX_API sbx_status sbx_attach(sbx_context *ctx, const char *id, const struct sbx_call_options *call, sbx_sandbox **out,
                               struct sbx_error *error);
 /* INSTANCE/NATIVE-ID; valid until sbx_release. */
@@ -338,7 +345,7 @@ enum {
     SBX_RUN_IN_FD = 1u << 2,      /* stdin from in_fd */
     SBX_RUN_OUT_FD = 1u << 3,     /* stdout to out_fd, unbuffered */
     SBX_RUN_ERR_FD = 1u << 4,
-    SBX_RUN_CAPTURE = 1u << 5,    /* keep both streams for sbx_op_output / sbx_output, up to max_output each */
+    SBX_RUN_CAPTURE = 1u << 5,      /* keep both streams for sbx_op_output / sbx_output, up to max_output each */
     SBX_RUN_DISCARD_AFTER = 1u << 6 /* over max_output: drop the beginning and keep the tail, not the reverse */
 };
 /* A terminal: the caller's descriptor is put in raw mode by the caller, not by libsbx. */
@@ -371,8 +378,8 @@ struct sbx_exec_options {
     int32_t err_fd;
     uint32_t reserved0;
     void *user_data;
-    int64_t (*in_read)(void *user, void *buf, size_t cap);                          /* bytes, 0 end, negative stop */
-    int32_t (*on_output)(void *user, int stream, const void *data, size_t len);     /* non-zero: stop */
+    int64_t (*in_read)(void *user, void *buf, size_t cap);                      /* bytes, 0 end, negative stop */
+    int32_t (*on_output)(void *user, int stream, const void *data, size_t len); /* non-zero: stop */
     const struct sbx_terminal *terminal;
 };
 /* Runs a command to its end. With SBX_RUN_CAPTURE use the operation form, or sbx_exec_capture. */
@@ -381,7 +388,8 @@ SBX_API sbx_status sbx_exec(sbx_sandbox *box, const struct sbx_exec_options *opt
                             struct sbx_error *error);
 SBX_API sbx_status sbx_exec_start(sbx_sandbox *box, const struct sbx_exec_options *options,
                                   const struct sbx_call_options *call, sbx_op **out, struct sbx_error *error);
-/* As sbx_exec with SBX_RUN_CAPTURE: *out is an operation that is over, for sbx_op_output; free it. Set also on failure. */
+/* As sbx_exec with SBX_RUN_CAPTURE: *out is an operation that is over, for sbx_op_output; free it. Set also on failure.
+ */
 SBX_API sbx_status sbx_exec_capture(sbx_sandbox *box, const struct sbx_exec_options *options,
                                     const struct sbx_call_options *call, sbx_op **out, struct sbx_error *error);
 
@@ -390,7 +398,7 @@ SBX_API sbx_status sbx_exec_capture(sbx_sandbox *box, const struct sbx_exec_opti
  * Errors: the four that agent frameworks know are file_not_found, permission_denied, is_directory, invalid_path. */
 struct sbx_transfer_options {
     uint32_t size;
-    uint32_t flags;     /* SBX_WRITE_*; SBX_WRITE_HAS_MODE is not needed: mode 0 means default */
+    uint32_t flags; /* SBX_WRITE_*; SBX_WRITE_HAS_MODE is not needed: mode 0 means default */
     uint32_t mode;
     uint32_t reserved0;
     uint64_t offset;   /* read: the first byte */

@@ -16,15 +16,15 @@
  * Unknown bits in any `flags` are refused (SBX_E_UNSUPPORTED): a new offer that must not be missed gets a flag bit.
  *
  * Ownership. (a) What the host passes in is lent for the call; the plugin copies what it keeps. Exceptions: sbx_host is
- * lent until close() returns; the text of id(h) is lent back until release(h). (b) What the plugin reports is lent during
- * the callback; the host copies. (c) Out structs belong to the caller and are written only on success, except
- * sbx_exec_result, which is filled on every return. (d) Backends and handles belong to the plugin and are given back once,
- * children first. Nobody frees what the other side allocated; there is no allocator in this ABI.
+ * lent until close() returns; the text of id(h) is lent back until release(h). (b) What the plugin reports is lent
+ * during the callback; the host copies. (c) Out structs belong to the caller and are written only on success, except
+ * sbx_exec_result, which is filled on every return. (d) Backends and handles belong to the plugin and are given back
+ * once, children first. Nobody frees what the other side allocated; there is no allocator in this ABI.
  *
- * Threads. [any] any thread, concurrent with everything, never blocks. [call] any thread; concurrency as the descriptor's
- * `threads` declares (this is the tag of every blocking slot). [last] nothing else is in flight on the object or its
- * children, and nothing comes after. [inside] a callback: only on the thread that is inside the plugin's call, one at a
- * time, never after the call returned; from it the host must not enter the same backend or its handles.
+ * Threads. [any] any thread, concurrent with everything, never blocks. [call] any thread; concurrency as the
+ * descriptor's `threads` declares (this is the tag of every blocking slot). [last] nothing else is in flight on the
+ * object or its children, and nothing comes after. [inside] a callback: only on the thread that is inside the plugin's
+ * call, one at a time, never after the call returned; from it the host must not enter the same backend or its handles.
  *
  * Clocks, never mixed. The call's deadline (SBX_E_TIMEOUT; remote work may go on), the command's timeout_ms (the plugin
  * kills the command: SBX_OK and SBX_TIMED_OUT), the sandbox's timeout_s (the provider ends the sandbox). A plugin that
@@ -45,7 +45,7 @@ extern "C" {
 
 #define SBX_ABI_MAJOR 1u /* part of the symbol's name */
 #define SBX_ABI_MINOR 0u /* for people and for min_host_minor; sizes do the work */
-#define SBX_EXPORT __attribute__((visibility("default")))
+#define SBX_EXPORT    __attribute__((visibility("default")))
 
 /* --- vocabulary: this part is word for word the same in sbx.h and sbx_plugin.h ---------------------------------- */
 #ifndef SBX_VOCABULARY_1
@@ -130,7 +130,8 @@ struct sbx_info {
 
 enum { SBX_NET_DEFAULT, SBX_NET_NONE, SBX_NET_FULL, SBX_NET_ALLOW_LIST };
 
-/* How a command ended. Success of an exec means EXITED, SIGNALLED or TIMED_OUT is set; anything less is SBX_E_UNKNOWN. */
+/* How a command ended. Success of an exec means EXITED, SIGNALLED or TIMED_OUT is set; anything less is SBX_E_UNKNOWN.
+ */
 enum {
     SBX_EXITED = 1u << 0,    /* exit_code is the command's */
     SBX_SIGNALLED = 1u << 1, /* term_signal ended it; exit_code is 128 + term_signal */
@@ -233,8 +234,10 @@ struct sbx_open_args {
     const char *instance;  /* the INI section's name, for logs and ids */
     struct sbx_kvs config; /* in file order, repeats kept, host keys removed */
 };
-enum { SBX_CREATE_BOUND = 1u << 0 }; /* ends with the calling process, however that ends; where the provider has no such
-                                        means it is kept by metadata alone and swept later */
+enum {
+    SBX_CREATE_BOUND = 1u << 0
+}; /* ends with the calling process, however that ends; where the provider has no such
+      means it is kept by metadata alone and swept later */
 struct sbx_create_args {
     uint32_t size;
     uint32_t flags;
@@ -259,8 +262,8 @@ struct sbx_create_args {
 struct sbx_list_args {
     uint32_t size;
     uint32_t flags;
-    uint32_t state_mask; /* bit 1u << SBX_STATE_*; 0 = all */
-    uint32_t limit;      /* 0 = no limit */
+    uint32_t state_mask;     /* bit 1u << SBX_STATE_*; 0 = all */
+    uint32_t limit;          /* 0 = no limit */
     struct sbx_kvs metadata; /* all must match */
     const char *after;       /* id of the last one seen: the next page; NULL: the first */
 };
@@ -325,8 +328,8 @@ struct sbx_write_args {
 struct sbx_backend_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* Checks the configuration (unknown key: SBX_E_CONFIG, named) and makes a backend. A missing credential or program is
-     * found here and named; nothing is created at the provider. [any] there is no object yet. */
+    /* Checks the configuration (unknown key: SBX_E_CONFIG, named) and makes a backend. A missing credential or program
+     * is found here and named; nothing is created at the provider. [any] there is no object yet. */
     sbx_status (*open)(const struct sbx_host *host, struct sbx_call *call, const struct sbx_open_args *args,
                        struct sbx_backend **out);
     /* Gives the backend back; every thread of the plugin's has ended when it returns. NULL is ignored. [last] */
@@ -360,8 +363,8 @@ struct sbx_handle_ops {
     sbx_status (*exec)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_exec_args *args,
                        struct sbx_exec_result *out);
     /* Gives a regular file's bytes; symlinks are followed inside the sandbox, as its user. [call] */
-    sbx_status (*read_file)(struct sbx_handle *h, struct sbx_call *call, const char *path, const struct sbx_read_args *args,
-                            const struct sbx_sink *out);
+    sbx_status (*read_file)(struct sbx_handle *h, struct sbx_call *call, const char *path,
+                            const struct sbx_read_args *args, const struct sbx_sink *out);
     /* Replaces a file as a whole, as the sandbox's user: on any failure the old content is still there. [call] */
     sbx_status (*write_file)(struct sbx_handle *h, struct sbx_call *call, const char *path,
                              const struct sbx_write_args *args, const struct sbx_source *in);
@@ -459,13 +462,14 @@ struct sbx_batch_report {
 struct sbx_batch_ops { /* SBX_OK = the batch ran; single items may have failed */
     uint32_t size;
     uint32_t reserved0;
-    sbx_status (*put)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_put_item *const *items, size_t count,
-                      const struct sbx_batch_report *report);
-    sbx_status (*get)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_get_item *const *items, size_t count,
-                      const struct sbx_batch_report *report);
+    sbx_status (*put)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_put_item *const *items,
+                      size_t count, const struct sbx_batch_report *report);
+    sbx_status (*get)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_get_item *const *items,
+                      size_t count, const struct sbx_batch_report *report);
 };
 
-#define SBX_EXT_ARCHIVE "sbx.archive/1" /* uncompressed POSIX tar of a directory's content; absent: emulated by exec tar */
+#define SBX_EXT_ARCHIVE                                                                                                \
+    "sbx.archive/1" /* uncompressed POSIX tar of a directory's content; absent: emulated by exec tar */
 struct sbx_archive_ops {
     uint32_t size;
     uint32_t reserved0;
@@ -504,8 +508,8 @@ struct sbx_job_ops {
     /* The whole tree; SBX_OK also after its end. */
     sbx_status (*kill)(struct sbx_handle *h, struct sbx_call *call, const char *job);
     /* `next` is the offset behind the last byte given. */
-    sbx_status (*output)(struct sbx_handle *h, struct sbx_call *call, const char *job, const struct sbx_output_args *args,
-                         const struct sbx_sink *out, uint64_t *next);
+    sbx_status (*output)(struct sbx_handle *h, struct sbx_call *call, const char *job,
+                         const struct sbx_output_args *args, const struct sbx_sink *out, uint64_t *next);
 };
 #define SBX_EXT_JOB_SIGNAL "sbx.job.signal/1"
 struct sbx_job_signal_ops {
@@ -536,8 +540,8 @@ struct sbx_job_list_ops {
     sbx_status (*forget)(struct sbx_handle *h, struct sbx_call *call, const char *job);
 };
 
-#define SBX_EXT_TTY "sbx.tty/1"     /* no table behind it: exec_args.tty is accepted; get_extension gives any non-NULL */
-#define SBX_EXT_SHELL "sbx.shell/1" /* likewise: exec_args.shell is accepted */
+#define SBX_EXT_TTY         "sbx.tty/1" /* no table behind it: exec_args.tty is accepted; get_extension gives any non-NULL */
+#define SBX_EXT_SHELL       "sbx.shell/1" /* likewise: exec_args.shell is accepted */
 #define SBX_EXT_SHELL_CLOSE "sbx.shell.close/1"
 struct sbx_shell_close_ops {
     uint32_t size;
@@ -605,7 +609,8 @@ struct sbx_snapshot_ops {
     uint32_t reserved0;
     sbx_status (*begin)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_snapshot_args *args,
                         const struct sbx_snapshot_sink *out);
-    sbx_status (*query)(struct sbx_backend *b, struct sbx_call *call, const char *id, const struct sbx_snapshot_sink *out);
+    sbx_status (*query)(struct sbx_backend *b, struct sbx_call *call, const char *id,
+                        const struct sbx_snapshot_sink *out);
     sbx_status (*list)(struct sbx_backend *b, struct sbx_call *call, const struct sbx_list_args *args,
                        const struct sbx_snapshot_sink *out);
     sbx_status (*remove)(struct sbx_backend *b, struct sbx_call *call, const char *id);
@@ -632,7 +637,8 @@ struct sbx_ssh_ops {
     sbx_status (*create_key)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_ssh_sink *out);
 };
 
-#define SBX_EXT_TUNNEL "sbx.tunnel/1" /* endpoints that the provider keeps; local listeners are the host's, over dial */
+#define SBX_EXT_TUNNEL "sbx.tunnel/1" /* endpoints that the provider keeps; local listeners are the host's, over dial  \
+                                       */
 enum { SBX_TUNNEL_OPEN, SBX_TUNNEL_TOKEN };
 struct sbx_tunnel_args {
     uint32_t size;
@@ -663,10 +669,10 @@ struct sbx_tunnel_ops {
 };
 
 /* --- the size rules, so that nobody writes them twice -------------------------------------------------------- */
-#define SBX_PLUGIN_HEAD(threads_) \
+#define SBX_PLUGIN_HEAD(threads_)                                                                                      \
     .size = sizeof(struct sbx_plugin), .abi_major = SBX_ABI_MAJOR, .abi_minor = SBX_ABI_MINOR, .threads = (threads_)
 #define SBX_HAS(type, p, field) ((p)->size >= offsetof(struct type, field) + sizeof((p)->field))
-#define SBX_SIZE_MAX 4096u
+#define SBX_SIZE_MAX            4096u
 
 /* Lenient, for reports: the known prefix and a zeroed tail; what the other side added is ignored. src may be NULL. */
 static inline void sbx_view(void *dst, uint32_t dst_size, const void *src)

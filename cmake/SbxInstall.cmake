@@ -1,0 +1,1 @@
+# Install rules: programs, libraries, plugins, headers, man pages, examples, package files.

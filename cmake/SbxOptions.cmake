@@ -1,0 +1,32 @@
+# sbx_options: what every C target of the project is compiled and linked with.
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_VISIBILITY_PRESET hidden)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+include(CheckPIESupported)
+check_pie_supported(LANGUAGES C)
+
+add_library(sbx_options INTERFACE)
+target_include_directories(sbx_options INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include")
+target_compile_definitions(sbx_options INTERFACE _GNU_SOURCE SBX_VERSION="${PROJECT_VERSION}")
+target_compile_options(sbx_options INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+  -fstack-protector-strong -fno-strict-aliasing)
+target_link_options(sbx_options INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
+
+if(SBX_SANITIZE STREQUAL "address")
+  target_compile_options(sbx_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(sbx_options INTERFACE -fsanitize=address,undefined)
+elseif(SBX_SANITIZE STREQUAL "thread")
+  target_compile_options(sbx_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_options(sbx_options INTERFACE -fsanitize=thread)
+elseif(SBX_SANITIZE)
+  message(FATAL_ERROR "SBX_SANITIZE is '${SBX_SANITIZE}'; it takes nothing, address or thread")
+else()
+  target_compile_options(sbx_options INTERFACE $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+endif()

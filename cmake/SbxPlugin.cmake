@@ -1,0 +1,15 @@
+# sbx_add_plugin(ID SOURCES...): a provider plugin ID.so that exports sbx_plugin_v1 alone and leaves nothing undefined.
+function(sbx_add_plugin id)
+  add_library(sbx_plugin_${id} MODULE ${ARGN})
+  set_target_properties(sbx_plugin_${id} PROPERTIES PREFIX "" OUTPUT_NAME "${id}" C_VISIBILITY_PRESET hidden)
+  if(SBX_PLUGIN_OUTPUT_DIRECTORY)
+    set_target_properties(sbx_plugin_${id} PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${SBX_PLUGIN_OUTPUT_DIRECTORY}")
+  endif()
+  target_link_options(sbx_plugin_${id} PRIVATE
+    -Wl,--exclude-libs,ALL "-Wl,--version-script=${SBX_PLUGIN_MAP}")
+  set_property(TARGET sbx_plugin_${id} APPEND PROPERTY LINK_DEPENDS "${SBX_PLUGIN_MAP}")
+  if(NOT (CMAKE_C_COMPILER_ID MATCHES "Clang" AND SBX_SANITIZE))
+    target_link_options(sbx_plugin_${id} PRIVATE -Wl,-z,defs)
+  endif()
+endfunction()
+set(SBX_PLUGIN_MAP "${CMAKE_CURRENT_LIST_DIR}/plugin.map")
