@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * guest_client.h - talks to sbx-guest (docs/guest-protocol.md). The guest shares the sandbox with hostile code: every
+ * byte from it is checked and nothing it says is trusted further than the request it answers.
+ *
+ * A guest_link keeps a few idle connections; each call borrows one, or makes one, so calls from many threads run at
+ * once. A connection that saw anything unexpected is dropped. Every function is [call]: any thread, watches the call's
+ * deadline and cancel token; cancelling an exec kills its tree, since the guest kills what a lost connection left.
+ */
+#ifndef SBX_COMMON_GUEST_CLIENT_H
+#define SBX_COMMON_GUEST_CLIENT_H
+
+#include "plugins/common/plugin.h"
+
+struct guest_link;
+
+struct guest_link_options {
+    /* Makes a connected, close-on-exec stream socket; SBX_E_GONE or SBX_E_UNAVAILABLE with the error filled when it
+     * can't. */
+    sbx_status (*connect)(void *user, struct sbx_call *call, int *fd);
+    void *user;
+    const char *default_user; /* F_USER of every request without a user of its own; NULL: the guest's default; copied */
+    const char *workdir;      /* base of relative paths and the default directory; copied; NULL: "/" */
+    const struct sbx_kvs *envs; /* create's environment, under each exec's own; copied */
+    uint32_t max_idle;          /* kept connections; 0: 4 */
+};
+/* NULL: no memory. */
+struct guest_link *guest_open(const struct guest_link_options *options);
+void guest_close(struct guest_link *link);
+
+/* SBX_OK once the guest answered HELLO; waits for it until the call's deadline. */
+sbx_status guest_hello(struct guest_link *link, struct sbx_call *call);
+/* The slots of sbx_plugin.h, over a link. `default_timeout_ms`: for args->timeout_ms 0 without SBX_EXEC_NO_TIMEOUT; 0
+ * none. */
+sbx_status guest_exec(struct guest_link *link, struct sbx_call *call, const struct sbx_exec_args *args,
+                      uint32_t default_timeout_ms, struct sbx_exec_result *out);
+sbx_status guest_read_file(struct guest_link *link, struct sbx_call *call, const char *path,
+                           const struct sbx_read_args *args, const struct sbx_sink *out);
+sbx_status guest_write_file(struct guest_link *link, struct sbx_call *call, const char *path,
+                            const struct sbx_write_args *args, const struct sbx_source *in);
+sbx_status guest_stat(struct guest_link *link, struct sbx_call *call, const char *path, struct sbx_file_stat *out);
+sbx_status guest_list(struct guest_link *link, struct sbx_call *call, const char *dir,
+                      const struct sbx_entry_sink *out);
+sbx_status guest_mkdir(struct guest_link *link, struct sbx_call *call, const char *dir, uint32_t mode, uint32_t flags);
+sbx_status guest_remove(struct guest_link *link, struct sbx_call *call, const char *path, uint32_t flags);
+sbx_status guest_rename(struct guest_link *link, struct sbx_call *call, const char *from, const char *to);
+sbx_status guest_put_tar(struct guest_link *link, struct sbx_call *call, const char *dir, const struct sbx_source *tar);
+sbx_status guest_get_tar(struct guest_link *link, struct sbx_call *call, const char *dir, const struct sbx_sink *tar);
+sbx_status guest_put_files(struct guest_link *link, struct sbx_call *call, const struct sbx_put_item *const *items,
+                           size_t count, const struct sbx_batch_report *report);
+sbx_status guest_get_files(struct guest_link *link, struct sbx_call *call, const struct sbx_get_item *const *items,
+                           size_t count, const struct sbx_batch_report *report);
+
+struct guest_info {
+    uint64_t deadline_ms; /* left; 0 none */
+    uint64_t processes;
+};
+sbx_status guest_info(struct guest_link *link, struct sbx_call *call, struct guest_info *out);
+sbx_status guest_shutdown(struct guest_link *link, struct sbx_call *call);
+/* Ends the sandbox so many ms from now; 0: never. */
+sbx_status guest_set_lifetime(struct guest_link *link, struct sbx_call *call, uint64_t ms);
+
+#endif /* SBX_COMMON_GUEST_CLIENT_H */

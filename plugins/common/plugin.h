@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * plugin.h - what every in-tree plugin needs: errors, the call's clock and cancel token, configuration getters.
+ */
+#ifndef SBX_COMMON_PLUGIN_H
+#define SBX_COMMON_PLUGIN_H
+
+#include "sbx_plugin.h"
+
+#include <poll.h>
+
+/* Fills call->error (call and error may be NULL) and answers code. "exec: no such directory '/x'": one line. */
+sbx_status call_fail(struct sbx_call *call, sbx_status code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* As call_fail, with os_errno and its text added; the code is chosen from errno (ENOENT: NOT_FOUND, EACCES: PERMISSION,
+ * ...). */
+sbx_status call_fail_errno(struct sbx_call *call, int os_errno, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The code that an errno stands for; SBX_E_FAILED when none does. */
+sbx_status status_of_errno(int os_errno);
+/* Sets error.resource_id and SBX_ERR_MAYBE_APPLIED on the error that is there. */
+void call_maybe_applied(struct sbx_call *call, const char *resource_id);
+
+/* Nanoseconds of CLOCK_MONOTONIC. */
+int64_t clock_now_ns(void);
+/* SBX_OK, SBX_E_TIMEOUT or SBX_E_CANCELLED (call may be NULL), with the error filled. Never blocks. */
+sbx_status call_check(struct sbx_call *call);
+/* poll(2) over fds that also watches deadline and cancel token, and at most until until_ns (0: no limit of its own).
+ * SBX_OK: *ready is poll's count, 0 when until_ns came first. Handles EINTR and hosts that have only `cancelled`. */
+sbx_status call_poll(struct sbx_call *call, struct pollfd *fds, size_t count, int64_t until_ns, int *ready);
+
+/* The last value of a key in open's configuration, or NULL. */
+const char *config_get(const struct sbx_open_args *args, const char *key);
+/* SBX_E_CONFIG for a key that the table lacks, one repeated without SBX_KEY_REPEAT, one missing, one of the wrong type.
+ */
+sbx_status config_check(const struct sbx_open_args *args, const struct sbx_config_key *const *keys,
+                        struct sbx_call *call);
+/* Getters for values that config_check has passed; `fallback` when the key is absent. */
+int64_t config_get_int(const struct sbx_open_args *args, const char *key, int64_t fallback);
+int config_get_bool(const struct sbx_open_args *args, const char *key,
+                    int fallback); /* yes/no, true/false, 1/0, on/off */
+int64_t config_get_ms(const struct sbx_open_args *args, const char *key, int64_t fallback_ms);
+int64_t config_get_bytes(const struct sbx_open_args *args, const char *key, int64_t fallback);
+
+#endif /* SBX_COMMON_PLUGIN_H */
