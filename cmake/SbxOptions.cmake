@@ -13,9 +13,17 @@ check_pie_supported(LANGUAGES C)
 
 add_library(sbx_options INTERFACE)
 target_include_directories(sbx_options INTERFACE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include")
-target_compile_definitions(sbx_options INTERFACE _GNU_SOURCE SBX_VERSION="${PROJECT_VERSION}")
+# Where an installation keeps things: the compiled-in plugin folder, and the guest as seen from a plugin's own folder
+# (in the build tree it is ../../bin/sbx-guest instead), so that an installed tree may be moved as a whole.
+set(SBX_INSTALL_PLUGINDIR "${CMAKE_INSTALL_LIBDIR}/sbx")
+set(SBX_INSTALL_GUESTDIR "${CMAKE_INSTALL_LIBEXECDIR}/sbx")
+file(RELATIVE_PATH SBX_GUEST_FROM_PLUGINDIR
+  "/prefix/${SBX_INSTALL_PLUGINDIR}" "/prefix/${SBX_INSTALL_GUESTDIR}/sbx-guest")
+target_compile_definitions(sbx_options INTERFACE _GNU_SOURCE SBX_VERSION="${PROJECT_VERSION}"
+  SBX_PLUGIN_DIR="${CMAKE_INSTALL_PREFIX}/${SBX_INSTALL_PLUGINDIR}"
+  SBX_GUEST_FROM_PLUGINDIR="${SBX_GUEST_FROM_PLUGINDIR}")
 target_compile_options(sbx_options INTERFACE
-  -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+  -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla $<$<BOOL:${SBX_WERROR}>:-Werror>
   -fstack-protector-strong -fno-strict-aliasing)
 target_link_options(sbx_options INTERFACE -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)
 
@@ -28,5 +36,16 @@ elseif(SBX_SANITIZE STREQUAL "thread")
 elseif(SBX_SANITIZE)
   message(FATAL_ERROR "SBX_SANITIZE is '${SBX_SANITIZE}'; it takes nothing, address or thread")
 else()
-  target_compile_options(sbx_options INTERFACE $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+  # Undefined first: some distributions' compilers define it themselves. It needs optimisation to mean anything.
+  target_compile_options(sbx_options INTERFACE $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=2>)
+endif()
+if(SBX_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "SBX_FUZZ needs clang; configure with -DCMAKE_C_COMPILER=clang")
+  endif()
+  target_compile_options(sbx_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(SBX_COVERAGE)
+  target_compile_options(sbx_options INTERFACE --coverage)
+  target_link_options(sbx_options INTERFACE --coverage)
 endif()
