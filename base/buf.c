@@ -1,15 +1,19 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * buf.c - a growing byte buffer with a limit; see buf.h.
+ */
 #include "base/buf.h"
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 void buf_init(struct buf *b, size_t limit)
 {
-    *b = (struct buf){.limit = limit};
+    *b = (struct buf){.limit = limit < SIZE_MAX / 4 ? limit : SIZE_MAX / 4};
 }
 
 void buf_finish(struct buf *b)
@@ -78,6 +82,11 @@ int buf_format(struct buf *b, const char *format, ...)
     }
     va_end(again);
     return result;
+}
+
+char *buf_space(struct buf *b, size_t len)
+{
+    return buf_reserve(b, len) == 0 ? b->data + b->len : NULL;
 }
 
 void buf_consume(struct buf *b, size_t len)

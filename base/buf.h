@@ -24,6 +24,9 @@ void buf_finish(struct buf *b);
 int buf_append(struct buf *b, const void *data, size_t len);
 int buf_text(struct buf *b, const char *text);
 int buf_format(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Room for `len` more bytes behind the data, to be written there and then counted by the caller (b->len += n, n <=
+ * len); NULL when the buffer failed. */
+char *buf_space(struct buf *b, size_t len);
 /* Drops the first `len` bytes. */
 void buf_consume(struct buf *b, size_t len);
 /* The data, never NULL; the caller frees it and the buffer is empty. NULL when the buffer failed. */

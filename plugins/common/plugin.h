@@ -9,7 +9,8 @@
 
 #include <poll.h>
 
-/* Fills call->error (call and error may be NULL) and answers code. "exec: no such directory '/x'": one line. */
+/* Fills call->error (call and error may be NULL) and answers code. "exec: no such directory '/x'": one line; control
+ * characters and broken UTF-8 of what went in come out as '?'. */
 sbx_status call_fail(struct sbx_call *call, sbx_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* As call_fail, with os_errno and its text added; the code is chosen from errno (ENOENT: NOT_FOUND, EACCES: PERMISSION,
@@ -25,8 +26,10 @@ void call_maybe_applied(struct sbx_call *call, const char *resource_id);
 int64_t clock_now_ns(void);
 /* SBX_OK, SBX_E_TIMEOUT or SBX_E_CANCELLED (call may be NULL), with the error filled. Never blocks. */
 sbx_status call_check(struct sbx_call *call);
+enum { CALL_POLL_MAX = 8 }; /* descriptors that one call_poll takes */
 /* poll(2) over fds that also watches deadline and cancel token, and at most until until_ns (0: no limit of its own).
- * SBX_OK: *ready is poll's count, 0 when until_ns came first. Handles EINTR and hosts that have only `cancelled`. */
+ * SBX_OK: *ready is poll's count, 0 when until_ns came first; what is ready is seen even when until_ns is past. Handles
+ * EINTR and hosts that have only `cancelled`. */
 sbx_status call_poll(struct sbx_call *call, struct pollfd *fds, size_t count, int64_t until_ns, int *ready);
 
 /* The last value of a key in open's configuration, or NULL. */
