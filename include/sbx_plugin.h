@@ -637,8 +637,8 @@ struct sbx_ssh_ops {
     sbx_status (*create_key)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_ssh_sink *out);
 };
 
-#define SBX_EXT_TUNNEL "sbx.tunnel/1" /* endpoints that the provider keeps; local listeners are the host's, over dial  \
-                                       */
+/* Endpoints that the provider keeps; local listeners are the host's, over dial. */
+#define SBX_EXT_TUNNEL "sbx.tunnel/1"
 enum { SBX_TUNNEL_OPEN, SBX_TUNNEL_TOKEN };
 struct sbx_tunnel_args {
     uint32_t size;
