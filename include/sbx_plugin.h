@@ -328,21 +328,27 @@ struct sbx_write_args {
 struct sbx_backend_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* Checks the configuration (unknown key: SBX_E_CONFIG, named) and makes a backend. A missing credential or program
-     * is found here and named; nothing is created at the provider. [any] there is no object yet. */
+    /* Checks the configuration (unknown key: SBX_E_CONFIG, named) and makes a backend, which is the host's until close.
+     * A missing credential (SBX_E_AUTH) or program (SBX_E_UNAVAILABLE) is found here and named; nothing is created at
+     * the provider. `host` stays lent until close returns, `args` for the call alone. [any] there is no object yet. */
     sbx_status (*open)(const struct sbx_host *host, struct sbx_call *call, const struct sbx_open_args *args,
                        struct sbx_backend **out);
     /* Gives the backend back; every thread of the plugin's has ended when it returns. NULL is ignored. [last] */
     void (*close)(struct sbx_backend *b);
-    /* The table of a capability, or NULL. The answer for an id is constant for the backend's life. [any] */
+    /* The table of a capability, or NULL, also for an id never heard of. The answer for an id is constant for the
+     * backend's life, and the table lives as long. [any] */
     const void *(*get_extension)(struct sbx_backend *b, const char *id);
-    /* Makes a sandbox and returns when its first exec would work; on failure nothing is left, or the error says
-     * SBX_ERR_MAYBE_APPLIED with the id or token to ask about. What the provider cannot do is refused first. [call] */
+    /* Makes a sandbox and returns when its first exec would work; the handle is the host's until release. On failure
+     * nothing is left, or the error says SBX_ERR_MAYBE_APPLIED with the id or token to ask about. What the provider
+     * cannot do is refused first (SBX_E_UNSUPPORTED); no room for one more is SBX_E_QUOTA. timeout_s and idle_timeout_s
+     * count seconds from now. [call] */
     sbx_status (*create)(struct sbx_backend *b, struct sbx_call *call, const struct sbx_create_args *args,
                          struct sbx_handle **out);
-    /* A handle to an existing sandbox; makes nothing. SBX_E_NOT_FOUND when there is none of that id. [call] */
+    /* A handle to an existing sandbox, the host's until release; makes nothing, and any number of handles may name one
+     * sandbox. SBX_E_NOT_FOUND when there is none of that id. [call] */
     sbx_status (*attach)(struct sbx_backend *b, struct sbx_call *call, const char *id, struct sbx_handle **out);
-    /* Reports each sandbox of ours once, in a stable order. [call] */
+    /* Reports each sandbox of ours that fits once, in a stable order; what is reported is lent for that callback.
+     * SBX_E_UNAVAILABLE when the provider cannot be asked: an empty list means that there are none. [call] */
     sbx_status (*list)(struct sbx_backend *b, struct sbx_call *call, const struct sbx_list_args *args,
                        const struct sbx_info_sink *out);
 };
@@ -353,19 +359,28 @@ struct sbx_handle_ops {
     const char *(*id)(struct sbx_handle *h);
     /* Forgets the handle; the sandbox lives on. NULL is ignored. [last] */
     void (*release)(struct sbx_handle *h);
-    /* Ends the sandbox with every process in it and frees what it held; SBX_OK also when it is gone already. [call] */
+    /* Ends the sandbox with every process in it and frees what it held; SBX_OK also when it is gone already, and
+     * SBX_E_UNKNOWN when that could not be learned. The handle still needs its release. [call] */
     sbx_status (*remove)(struct sbx_handle *h, struct sbx_call *call);
-    /* SBX_SUPPORT_*: what this one sandbox can do of a capability the backend offers. [any] */
+    /* SBX_SUPPORT_*: what this one sandbox can do of a capability the backend offers; NONE for an unknown id. [any] */
     uint32_t (*support)(struct sbx_handle *h, const char *id);
-    /* Reports the sandbox once. [call] */
+    /* Reports the sandbox once, as it is now; lent for that callback. SBX_E_GONE when it no longer exists. [call] */
     sbx_status (*info)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out);
-    /* Runs a command to its end. `out` is filled on every return, so that what was counted is never lost. [call] */
+    /* Runs a command to its end. timeout_ms is the command's own limit: over it, the whole process tree is killed and
+     * the answer is SBX_OK with SBX_TIMED_OUT. `out` is filled on every return, so that what was counted is never lost;
+     * out_bytes and err_bytes count what the command wrote. A command that fails is SBX_OK with its exit code.
+     * SBX_E_NOT_FOUND: no such cwd. SBX_E_INVALID: no such user. SBX_E_GONE: the sandbox ended. Deadline and cancel
+     * kill the command. SBX_E_UNKNOWN: it may have run, its end was not learned. [call] */
     sbx_status (*exec)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_exec_args *args,
                        struct sbx_exec_result *out);
-    /* Gives a regular file's bytes; symlinks are followed inside the sandbox, as its user. [call] */
+    /* Gives a regular file's bytes, limit of them from offset; symlinks are followed inside the sandbox, as its user.
+     * SBX_E_NOT_FOUND, SBX_E_PERMISSION, SBX_E_IS_DIR, SBX_E_BAD_PATH (a fifo, socket or device, never opened). What
+     * was delivered before a failure is for the host to drop; a file that shrank meanwhile fails. [call] */
     sbx_status (*read_file)(struct sbx_handle *h, struct sbx_call *call, const char *path,
                             const struct sbx_read_args *args, const struct sbx_sink *out);
-    /* Replaces a file as a whole, as the sandbox's user: on any failure the old content is still there. [call] */
+    /* Replaces a file as a whole, as the sandbox's user: on any failure the old content is still there. A symlink is
+     * followed. SBX_E_NOT_FOUND (a parent is missing), SBX_E_PERMISSION, SBX_E_IS_DIR, SBX_E_BAD_PATH, SBX_E_EXISTS
+     * (with SBX_WRITE_EXCL), SBX_E_QUOTA, SBX_E_INVALID (another length than promised). [call] */
     sbx_status (*write_file)(struct sbx_handle *h, struct sbx_call *call, const char *path,
                              const struct sbx_write_args *args, const struct sbx_source *in);
 };
@@ -408,7 +423,8 @@ extern SBX_EXPORT const struct sbx_plugin sbx_plugin_v1;
 struct sbx_stat_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* Symlinks are followed. SBX_E_NOT_FOUND when nothing is there. */
+    /* Symlinks are followed. SBX_E_NOT_FOUND when nothing is there, SBX_E_PERMISSION when that may not be seen. [call]
+     */
     sbx_status (*stat)(struct sbx_handle *h, struct sbx_call *call, const char *path, struct sbx_file_stat *out);
 };
 
@@ -429,13 +445,16 @@ enum { SBX_FS_PARENTS = 1u << 0, SBX_FS_RECURSIVE = 1u << 1 };
 struct sbx_fs_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* The immediate entries of a directory, without . and .., in no order. SBX_E_NOT_DIR for a file. */
+    /* The immediate entries of a directory, without . and .., in no order, each lent for its callback. SBX_E_NOT_DIR
+     * for a file. [call] */
     sbx_status (*list)(struct sbx_handle *h, struct sbx_call *call, const char *dir, const struct sbx_entry_sink *out);
-    /* flags: SBX_FS_PARENTS makes what is missing and accepts what exists; mode 0 = 0755. */
+    /* flags: SBX_FS_PARENTS makes what is missing and accepts what exists; mode 0 = 0755. SBX_E_EXISTS without that
+     * flag; SBX_E_NOT_DIR where a file is in the way. [call] */
     sbx_status (*mkdir)(struct sbx_handle *h, struct sbx_call *call, const char *dir, uint32_t mode, uint32_t flags);
-    /* The entry itself, never a symlink's target; SBX_FS_RECURSIVE for a directory with content. */
+    /* The entry itself, never a symlink's target; a directory with content is refused without SBX_FS_RECURSIVE.
+     * SBX_E_NOT_FOUND when nothing is there. [call] */
     sbx_status (*remove)(struct sbx_handle *h, struct sbx_call *call, const char *path, uint32_t flags);
-    /* As rename(2): replaces a file at `to`. */
+    /* As rename(2): replaces a file at `to`, never a directory with content. [call] */
     sbx_status (*rename)(struct sbx_handle *h, struct sbx_call *call, const char *from, const char *to);
 };
 
@@ -462,8 +481,11 @@ struct sbx_batch_report {
 struct sbx_batch_ops { /* SBX_OK = the batch ran; single items may have failed */
     uint32_t size;
     uint32_t reserved0;
+    /* Each item as write_file does it; items do not depend on one another, and their sources are read one at a time, in
+     * order. `report` is called for each index exactly once, with write_file's codes. [call] */
     sbx_status (*put)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_put_item *const *items,
                       size_t count, const struct sbx_batch_report *report);
+    /* Each item as read_file does it, into its own sink; `report` as above, after the item's last byte. [call] */
     sbx_status (*get)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_get_item *const *items,
                       size_t count, const struct sbx_batch_report *report);
 };
@@ -473,9 +495,12 @@ struct sbx_batch_ops { /* SBX_OK = the batch ran; single items may have failed *
 struct sbx_archive_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* Unpacks into `dir`, which is made if missing; files are replaced, nothing is written outside it. */
+    /* Unpacks into `dir`, which is made if missing; files are replaced, nothing is written outside it. SBX_E_BAD_PATH
+     * for a member that would leave it, SBX_E_UNSUPPORTED for one that is neither file, directory nor link, both named;
+     * members before it stay. A tar without its end is SBX_E_PROTOCOL. [call] */
     sbx_status (*put_tar)(struct sbx_handle *h, struct sbx_call *call, const char *dir, const struct sbx_source *tar);
-    /* Names are relative to `dir` and begin with "./"; success means that the end-of-archive blocks were delivered. */
+    /* Names are relative to `dir` and begin with "./"; success means that the end-of-archive blocks were delivered.
+     * SBX_E_NOT_FOUND, SBX_E_NOT_DIR. [call] */
     sbx_status (*get_tar)(struct sbx_handle *h, struct sbx_call *call, const char *dir, const struct sbx_sink *tar);
 };
 
@@ -500,14 +525,19 @@ struct sbx_output_args {
 struct sbx_job_ops {
     uint32_t size;
     uint32_t reserved0;
+    /* Starts a command that outlives this call and this process; out->id names it. SBX_E_INVALID with a stream or a
+     * terminal; timeout_ms counts from its start. [call] */
     sbx_status (*start)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_exec_args *args,
                         struct sbx_job_info *out);
+    /* How it stands now, without waiting. SBX_E_NOT_FOUND: no such job. [call] */
     sbx_status (*info)(struct sbx_handle *h, struct sbx_call *call, const char *job, struct sbx_job_info *out);
-    /* Until the job ends or the call's deadline is over; the same answer any number of times. */
+    /* Until the job ends or the call's deadline is over (SBX_E_TIMEOUT: it runs on); the same answer any number of
+     * times, from any number of waiters. [call] */
     sbx_status (*wait)(struct sbx_handle *h, struct sbx_call *call, const char *job, struct sbx_exec_result *out);
-    /* The whole tree; SBX_OK also after its end. */
+    /* The whole tree; SBX_OK also after its end. SBX_E_NOT_FOUND: no such job. [call] */
     sbx_status (*kill)(struct sbx_handle *h, struct sbx_call *call, const char *job);
-    /* `next` is the offset behind the last byte given. */
+    /* One stream's bytes from an offset; `next` is the offset behind the last byte given, on failure too.
+     * SBX_E_TOO_LARGE: those bytes are no longer kept. [call] */
     sbx_status (*output)(struct sbx_handle *h, struct sbx_call *call, const char *job,
                          const struct sbx_output_args *args, const struct sbx_sink *out, uint64_t *next);
 };
@@ -515,13 +545,14 @@ struct sbx_job_ops {
 struct sbx_job_signal_ops {
     uint32_t size;
     uint32_t reserved0;
+    /* To the job's first process. SBX_E_STATE after its end. [call] */
     sbx_status (*signal)(struct sbx_handle *h, struct sbx_call *call, const char *job, int32_t signo);
 };
 #define SBX_EXT_JOB_STDIN "sbx.job.stdin/1"
 struct sbx_job_stdin_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* All of data, then end of file if eof is not 0. SBX_E_STATE after the end of the job or of its stdin. */
+    /* All of data, then end of file if eof is not 0. SBX_E_STATE after the end of the job or of its stdin. [call] */
     sbx_status (*feed)(struct sbx_handle *h, struct sbx_call *call, const char *job, const void *data, size_t len,
                        uint32_t eof);
 };
@@ -535,8 +566,9 @@ struct sbx_job_sink {
 struct sbx_job_list_ops {
     uint32_t size;
     uint32_t reserved0;
+    /* Each job of the sandbox once, running or ended, lent for its callback. [call] */
     sbx_status (*list)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_job_sink *out);
-    /* Drops an ended job with its output; SBX_E_STATE while it runs. */
+    /* Drops an ended job with its output; SBX_E_STATE while it runs, SBX_E_NOT_FOUND for none of that id. [call] */
     sbx_status (*forget)(struct sbx_handle *h, struct sbx_call *call, const char *job);
 };
 
@@ -546,14 +578,16 @@ struct sbx_job_list_ops {
 struct sbx_shell_close_ops {
     uint32_t size;
     uint32_t reserved0;
-    sbx_status (*close)(struct sbx_handle *h, struct sbx_call *call, const char *shell); /* unknown: SBX_E_NOT_FOUND */
+    /* Ends a named shell with everything it started. SBX_E_NOT_FOUND: no shell of that name. [call] */
+    sbx_status (*close)(struct sbx_handle *h, struct sbx_call *call, const char *shell);
 };
 
 #define SBX_EXT_DIAL "sbx.dial/1"
 struct sbx_dial_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* One TCP connection to 127.0.0.1:port in the sandbox; returns when both directions have ended. */
+    /* One TCP connection to 127.0.0.1:port in the sandbox; returns when both directions have ended. SBX_E_UNAVAILABLE
+     * when nothing listens there. [call] */
     sbx_status (*dial)(struct sbx_handle *h, struct sbx_call *call, uint32_t port, const struct sbx_source *in,
                        const struct sbx_sink *out);
 };
@@ -562,20 +596,26 @@ struct sbx_dial_ops {
 struct sbx_keepalive_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* 0: touch the idle timer; >0: lifetime from now, SBX_E_UNSUPPORTED where it cannot be extended. */
+    /* 0: touch the idle timer; >0: lifetime in seconds from now, SBX_E_UNSUPPORTED where it cannot be extended. [call]
+     */
     sbx_status (*keep_alive)(struct sbx_handle *h, struct sbx_call *call, uint32_t ttl_s);
 };
 #define SBX_EXT_SUSPEND "sbx.suspend/1"
 struct sbx_suspend_ops {
     uint32_t size;
     uint32_t reserved0;
+    /* Stops every process and keeps them and the files; returns when that is so. SBX_OK when it is suspended already.
+     * Until resume every command and file operation is SBX_E_STATE. [call] */
     sbx_status (*suspend)(struct sbx_handle *h, struct sbx_call *call);
+    /* Returns when the next exec would work. SBX_OK when it runs already. [call] */
     sbx_status (*resume)(struct sbx_handle *h, struct sbx_call *call);
 };
 #define SBX_EXT_WAIT "sbx.wait/1" /* long poll at the provider; absent: the host polls info */
 struct sbx_wait_ops {
     uint32_t size;
     uint32_t reserved0;
+    /* Until the state is one of state_mask (1u << SBX_STATE_*), which is then reported once; SBX_E_STATE when it can no
+     * longer get there, SBX_E_TIMEOUT at the call's deadline. [call] */
     sbx_status (*wait_state)(struct sbx_handle *h, struct sbx_call *call, uint32_t state_mask,
                              const struct sbx_info_sink *out);
 };
@@ -607,12 +647,16 @@ struct sbx_snapshot_sink {
 struct sbx_snapshot_ops {
     uint32_t size;
     uint32_t reserved0;
+    /* Starts a snapshot of the sandbox's files and reports it once, in whatever state it is then. [call] */
     sbx_status (*begin)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_snapshot_args *args,
                         const struct sbx_snapshot_sink *out);
+    /* Reports the snapshot once, as it is now. SBX_E_NOT_FOUND: none of that id. [call] */
     sbx_status (*query)(struct sbx_backend *b, struct sbx_call *call, const char *id,
                         const struct sbx_snapshot_sink *out);
+    /* Each snapshot that fits once, in a stable order; state_mask is left at 0. [call] */
     sbx_status (*list)(struct sbx_backend *b, struct sbx_call *call, const struct sbx_list_args *args,
                        const struct sbx_snapshot_sink *out);
+    /* SBX_OK also when it is gone already; sandboxes made from it live on. [call] */
     sbx_status (*remove)(struct sbx_backend *b, struct sbx_call *call, const char *id);
 };
 
@@ -634,6 +678,7 @@ struct sbx_ssh_sink {
 struct sbx_ssh_ops {
     uint32_t size;
     uint32_t reserved0;
+    /* Makes a key that may log in and reports it once, lent for that callback; the host copies and guards it. [call] */
     sbx_status (*create_key)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_ssh_sink *out);
 };
 
@@ -662,9 +707,13 @@ struct sbx_tunnel_sink {
 struct sbx_tunnel_ops {
     uint32_t size;
     uint32_t reserved0;
+    /* Makes an endpoint for a port of the sandbox and reports it once; the one that is there already when both fit. The
+     * token is a secret. [call] */
     sbx_status (*create)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_tunnel_args *args,
                          const struct sbx_tunnel_sink *out);
+    /* Each endpoint of the sandbox once; the token only where the provider tells it again. [call] */
     sbx_status (*list)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_tunnel_sink *out);
+    /* SBX_OK also when it is gone already. [call] */
     sbx_status (*remove)(struct sbx_handle *h, struct sbx_call *call, const char *id);
 };
 
