@@ -10,6 +10,9 @@
 /* Fills *error (may be NULL; never writes past error->size) and answers `code`. One line, names the thing. */
 sbx_status error_set(struct sbx_error *error, sbx_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* As error_set, with os_errno and its text after "format: ". */
+sbx_status error_set_errno(struct sbx_error *error, sbx_status code, int os_errno, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* Puts "prefix: " before the message that is there; answers error's code, or `code` when error is NULL. */
 sbx_status error_wrap(struct sbx_error *error, sbx_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
