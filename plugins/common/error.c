@@ -96,3 +96,13 @@ void call_maybe_applied(struct sbx_call *call, const char *resource_id)
         (void)text_line(error.resource_id, sizeof error.resource_id, resource_id, strlen(resource_id));
     sbx_give(call->error, &error, sizeof error);
 }
+
+void call_os_errno(struct sbx_call *call, int os_errno)
+{
+    if (call == NULL || call->error == NULL)
+        return;
+    struct sbx_error error;
+    sbx_view(&error, sizeof error, call->error);
+    error.os_errno = os_errno;
+    sbx_give(call->error, &error, sizeof error);
+}

@@ -16,11 +16,11 @@ struct guest_link;
 
 struct guest_link_options {
     /* Makes a connected, close-on-exec stream socket; SBX_E_GONE or SBX_E_UNAVAILABLE with the error filled when it
-     * can't. */
+     * can't: GONE when nobody can listen there any more, which is what tells a dead sandbox from a slow one. */
     sbx_status (*connect)(void *user, struct sbx_call *call, int *fd);
     void *user;
     const char *default_user; /* F_USER of every request without a user of its own; NULL: the guest's default; copied */
-    const char *workdir;      /* base of relative paths and the default directory; copied; NULL: "/" */
+    const char *workdir;      /* base of relative paths and the default directory; copied; NULL: the guest's own */
     const struct sbx_kvs *envs; /* create's environment, under each exec's own; copied */
     uint32_t max_idle;          /* kept connections; 0: 4 */
 };
@@ -56,6 +56,7 @@ struct guest_info {
     uint64_t processes;
 };
 sbx_status guest_info(struct guest_link *link, struct sbx_call *call, struct guest_info *out);
+/* Ends every process of the sandbox; SBX_OK also when it is gone already. */
 sbx_status guest_shutdown(struct guest_link *link, struct sbx_call *call);
 /* Ends the sandbox so many ms from now; 0: never. */
 sbx_status guest_set_lifetime(struct guest_link *link, struct sbx_call *call, uint64_t ms);

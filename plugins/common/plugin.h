@@ -22,6 +22,9 @@ sbx_status status_of_errno(int os_errno);
 /* Sets error.resource_id and SBX_ERR_MAYBE_APPLIED on the error that is there. */
 void call_maybe_applied(struct sbx_call *call, const char *resource_id);
 
+/* Sets error.os_errno on the error that is there. */
+void call_os_errno(struct sbx_call *call, int os_errno);
+
 /* Nanoseconds of CLOCK_MONOTONIC. */
 int64_t clock_now_ns(void);
 /* SBX_OK, SBX_E_TIMEOUT or SBX_E_CANCELLED (call may be NULL), with the error filled. Never blocks. */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * guest_life.c - asking the guest about itself, its lifetime, its end.
+ */
+#include "base/cleanup.h"
+#include "plugins/common/guest_request.h"
+
+static sbx_status info_reply(struct guest_request *r, const unsigned char *fields, size_t len)
+{
+    struct guest_info *info = r->user;
+    struct wire_field_view field;
+    int more = 0, ok = 1;
+    while (ok && (more = wire_next_field(&fields, &len, &field)) == 1) {
+        if (field.tag == F_DEADLINE_MS)
+            info->deadline_ms = wire_number(&field, &ok);
+        else if (field.tag == F_COUNT)
+            info->processes = wire_number(&field, &ok);
+    }
+    if (!ok || more != 0 || info->deadline_ms > INT64_MAX)
+        return guest_request_nonsense(r, "a reply that cannot be read");
+    return SBX_OK;
+}
+
+sbx_status guest_info(struct guest_link *link, struct sbx_call *call, struct guest_info *out)
+{
+    struct guest_info info = {.deadline_ms = 0};
+    CLEANUP_REQUEST struct guest_request r;
+    guest_request_begin(&r, link, call, "info", OP_INFO);
+    r.reply = info_reply;
+    r.user = &info;
+    sbx_status status = guest_request_run(&r);
+    if (status != SBX_OK)
+        return status;
+    if (!r.answered)
+        return call_fail(call, SBX_E_PROTOCOL, "info: the guest gave no answer");
+    *out = info;
+    return SBX_OK;
+}
+
+sbx_status guest_shutdown(struct guest_link *link, struct sbx_call *call)
+{
+    CLEANUP_REQUEST struct guest_request r;
+    guest_request_begin(&r, link, call, "shutdown", OP_SHUTDOWN);
+    sbx_status status = guest_request_run(&r);
+    return status == SBX_E_GONE ? SBX_OK : status;
+}
+
+sbx_status guest_set_lifetime(struct guest_link *link, struct sbx_call *call, uint64_t ms)
+{
+    CLEANUP_REQUEST struct guest_request r;
+    guest_request_begin(&r, link, call, "lifetime", OP_LIFETIME);
+    guest_request_number(&r, F_DEADLINE_MS, ms);
+    return guest_request_run(&r);
+}

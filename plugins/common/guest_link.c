@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * guest_link.c - the link to one guest: its idle connections, greeting new ones, and what to say when one is lost.
+ */
+#include "plugins/common/guest_link.h"
+
+#include "base/cleanup.h"
+
+#include <sys/random.h>
+
+enum { NONCE = 16, FIELD = 8, MAX_IDLE = 4, SETTLE_MS = 900 };
+#define MS_NS INT64_C(1000000)
+
+static char *join_env(const struct sbx_kv *pair)
+{
+    if (pair->key == NULL || pair->value == NULL)
+        return NULL;
+    size_t key = strlen(pair->key), value = strlen(pair->value);
+    char *text = malloc(key + value + 2);
+    if (text == NULL)
+        return NULL;
+    memcpy(text, pair->key, key);
+    text[key] = '=';
+    memcpy(text + key + 1, pair->value, value + 1);
+    return text;
+}
+
+static int copy_text(char **out, const char *text)
+{
+    if (text == NULL)
+        return 0;
+    *out = strdup(text);
+    return *out != NULL ? 0 : -1;
+}
+
+static int copy_options(struct guest_link *link, const struct guest_link_options *options)
+{
+    if (copy_text(&link->default_user, options->default_user) != 0 || copy_text(&link->workdir, options->workdir) != 0)
+        return -1;
+    size_t count = options->envs != NULL ? options->envs->count : 0;
+    if (count == 0)
+        return 0;
+    link->envs = calloc(count, sizeof *link->envs);
+    if (link->envs == NULL)
+        return -1;
+    for (size_t i = 0; i < count; i++) {
+        link->envs[i] = join_env(&options->envs->items[i]);
+        if (link->envs[i] == NULL)
+            return -1;
+        link->env_count++;
+    }
+    return 0;
+}
+
+struct guest_link *guest_open(const struct guest_link_options *options)
+{
+    struct guest_link *link = calloc(1, sizeof *link);
+    if (link == NULL)
+        return NULL;
+    link->connect = options->connect;
+    link->user = options->user;
+    link->max_idle = options->max_idle != 0 ? options->max_idle : MAX_IDLE;
+    if (pthread_mutex_init(&link->lock, NULL) != 0) {
+        free(link);
+        return NULL;
+    }
+    if (copy_options(link, options) != 0) {
+        guest_close(link);
+        return NULL;
+    }
+    return link;
+}
+
+void guest_close(struct guest_link *link)
+{
+    if (link == NULL)
+        return;
+    while (link->idle != NULL) {
+        struct guest_conn *conn = link->idle;
+        link->idle = conn->next;
+        guest_conn_close(conn);
+    }
+    (void)pthread_mutex_destroy(&link->lock);
+    for (size_t i = 0; i < link->env_count; i++)
+        free(link->envs[i]);
+    free(link->envs);
+    free(link->default_user);
+    free(link->workdir);
+    free(link);
+}
+
+uint32_t guest_link_next_id(struct guest_link *link)
+{
+    for (;;) {
+        uint32_t id = atomic_fetch_add_explicit(&link->last_id, 1, memory_order_relaxed) + 1;
+        if (id != 0)
+            return id;
+    }
+}
+
+static unsigned char *put_field(unsigned char *p, uint32_t tag, uint32_t len)
+{
+    wire_put16(p, tag);
+    wire_put16(p + 2, 0);
+    wire_put32(p + 4, len);
+    return p + FIELD;
+}
+
+/* 0 when `payload` greets us back as version 1 with our nonce; the other version's number, or -1 for nonsense. */
+static int64_t judge_hello(const unsigned char *payload, size_t len, const unsigned char *nonce)
+{
+    struct wire_field_view field;
+    int more = 0, ok = 1, echoed = 0;
+    uint64_t version = 0;
+    while ((more = wire_next_field(&payload, &len, &field)) == 1) {
+        if (field.tag == F_VERSION)
+            version = wire_number(&field, &ok);
+        else if (field.tag == F_NONCE)
+            echoed = field.len == NONCE && memcmp(field.data, nonce, NONCE) == 0;
+    }
+    if (more != 0 || !ok || version == 0 || version > INT32_MAX)
+        return -1;
+    if (version != WIRE_VERSION)
+        return (int64_t)version;
+    return echoed ? 0 : -1;
+}
+
+/* One attempt to get a greeted connection. */
+struct attempt {
+    int64_t until_ns; /* the greeting must be there by then; 0: by the call's deadline */
+    int closed;       /* the guest took the connection and ended it without a word */
+};
+
+static sbx_status fail_closed(struct attempt *attempt, struct sbx_call *call)
+{
+    attempt->closed = 1;
+    return call_fail(call, SBX_E_UNAVAILABLE, "guest: closed the connection instead of greeting");
+}
+
+/* Waits for one whole frame. */
+static sbx_status wait_frame(struct guest_conn *conn, struct sbx_call *call, struct attempt *attempt,
+                             struct wire_head *head, const unsigned char **payload)
+{
+    for (;;) {
+        int got = guest_conn_next(conn, head, payload);
+        if (got > 0)
+            return SBX_OK;
+        if (got < 0)
+            return call_fail(call, SBX_E_PROTOCOL, "guest: no greeting but nonsense");
+        struct pollfd fd = {.fd = conn->fd, .events = POLLIN};
+        int ready = 0;
+        sbx_status status = call_poll(call, &fd, 1, attempt->until_ns, &ready);
+        if (status != SBX_OK)
+            return status;
+        if (ready == 0)
+            return call_fail(call, SBX_E_UNAVAILABLE, "guest: no greeting in time");
+        if (guest_conn_fill(conn) == GUEST_INPUT_END)
+            return fail_closed(attempt, call);
+    }
+}
+
+static sbx_status greet(struct guest_conn *conn, struct sbx_call *call, struct attempt *attempt)
+{
+    unsigned char hello[WIRE_HEADER + 2 * FIELD + 8 + NONCE], nonce[NONCE];
+    if (getrandom(nonce, sizeof nonce, GRND_NONBLOCK) != (ssize_t)sizeof nonce)
+        memset(nonce, 0x5a, sizeof nonce); /* it only tells our answer from a stale one */
+    wire_put_head(hello, (struct wire_head){.len = sizeof hello - WIRE_HEADER, .type = FRAME_HELLO});
+    unsigned char *p = put_field(hello + WIRE_HEADER, F_VERSION, 8);
+    wire_put64(p, WIRE_VERSION);
+    p = put_field(p + 8, F_NONCE, NONCE);
+    memcpy(p, nonce, NONCE);
+    ssize_t sent = guest_conn_send(conn, hello, sizeof hello);
+    if (sent < 0)
+        return fail_closed(attempt, call);
+    if (sent != (ssize_t)sizeof hello)
+        return call_fail(call, SBX_E_UNAVAILABLE, "guest: takes no greeting");
+
+    struct wire_head head;
+    const unsigned char *payload = NULL;
+    sbx_status status = wait_frame(conn, call, attempt, &head, &payload);
+    if (status != SBX_OK)
+        return status;
+    if (head.type != FRAME_HELLO || head.flags != 0)
+        return call_fail(call, SBX_E_PROTOCOL, "guest: no greeting but a frame of type %u", (unsigned)head.type);
+    int64_t verdict = judge_hello(payload, head.len, nonce);
+    if (verdict > 0)
+        return call_fail(call, SBX_E_UNSUPPORTED, "guest: speaks protocol version %lld, not %u", (long long)verdict,
+                         WIRE_VERSION);
+    if (verdict < 0 || conn->start != conn->end)
+        return call_fail(call, SBX_E_PROTOCOL, "guest: a greeting that is not an answer to ours");
+    return SBX_OK;
+}
+
+static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, struct attempt *attempt,
+                               struct guest_conn **out)
+{
+    int fd = -1;
+    attempt->closed = 0;
+    sbx_status status = link->connect(link->user, call, &fd);
+    if (status != SBX_OK)
+        return status;
+    struct guest_conn *conn = malloc(sizeof *conn);
+    if (conn == NULL) {
+        (void)close(fd);
+        return call_fail(call, SBX_E_NO_MEMORY, "guest: no memory for a connection");
+    }
+    conn->next = NULL;
+    conn->fd = fd;
+    conn->reused = 0;
+    conn->start = conn->end = 0;
+    status = greet(conn, call, attempt);
+    if (status != SBX_OK) {
+        guest_conn_close(conn);
+        return status;
+    }
+    *out = conn;
+    return SBX_OK;
+}
+
+/* While a guest dies its socket may still take connections that it never serves; soon connecting says what is true. */
+static sbx_status connect_new(struct guest_link *link, struct sbx_call *call, int64_t until_ns, struct guest_conn **out)
+{
+    int64_t settled_ns = clock_now_ns() + SETTLE_MS * MS_NS;
+    for (;;) {
+        struct attempt attempt = {.until_ns = until_ns};
+        sbx_status status = connect_once(link, call, &attempt, out);
+        if (!attempt.closed || clock_now_ns() >= settled_ns)
+            return status;
+        int ready = 0;
+        status = call_poll(call, NULL, 0, clock_now_ns() + 20 * MS_NS, &ready);
+        if (status != SBX_OK)
+            return status;
+    }
+}
+
+sbx_status guest_link_borrow(struct guest_link *link, struct sbx_call *call, struct guest_conn **out)
+{
+    (void)pthread_mutex_lock(&link->lock);
+    struct guest_conn *conn = link->idle;
+    if (conn != NULL) {
+        link->idle = conn->next;
+        link->idle_count--;
+    }
+    (void)pthread_mutex_unlock(&link->lock);
+    if (conn != NULL) {
+        conn->next = NULL;
+        *out = conn;
+        return SBX_OK;
+    }
+    return connect_new(link, call, clock_now_ns() + GUEST_HELLO_MS * MS_NS, out);
+}
+
+void guest_link_give_back(struct guest_link *link, struct guest_conn *conn)
+{
+    int kept = 0;
+    if (conn->start == conn->end) {
+        conn->reused = 1;
+        (void)pthread_mutex_lock(&link->lock);
+        if (link->idle_count < link->max_idle) {
+            conn->next = link->idle;
+            link->idle = conn;
+            link->idle_count++;
+            kept = 1;
+        }
+        (void)pthread_mutex_unlock(&link->lock);
+    }
+    if (!kept)
+        guest_conn_close(conn);
+}
+
+sbx_status guest_link_lost(struct guest_link *link, struct sbx_call *call, const char *what)
+{
+    int64_t end_ns = clock_now_ns() + SETTLE_MS * MS_NS;
+    struct sbx_call probe = {.size = sizeof probe, .deadline_ns = end_ns};
+    struct guest_conn *conn = NULL;
+    sbx_status status = connect_new(link, &probe, end_ns, &conn);
+    if (status == SBX_E_GONE)
+        return call_fail(call, SBX_E_GONE, "%s: the sandbox is gone", what);
+    if (status == SBX_OK)
+        guest_link_give_back(link, conn);
+    status = call_fail(call, SBX_E_UNKNOWN, "%s: the guest's connection ended before its answer", what);
+    call_maybe_applied(call, NULL);
+    return status;
+}
+
+sbx_status guest_hello(struct guest_link *link, struct sbx_call *call)
+{
+    struct guest_conn *conn = NULL;
+    sbx_status status = connect_new(link, call, 0, &conn);
+    if (status == SBX_OK)
+        guest_link_give_back(link, conn);
+    return status;
+}
