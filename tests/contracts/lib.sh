@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2015,SC2034
+# What every case of the behaviour suite uses. A case is a bash function named as its ctest entry; run_case.sh calls it
+# in a private directory $T, with runtime, state and configuration directories of its own, and cleans up behind it.
+#
+# Environment: SBX_TEST_BUILD (the build tree or a copy of it), SBX_TEST_PROVIDER (an instance, default local),
+# SBX_TEST_IMAGE (image to use, default the provider's own).
+
+PROVIDER=${SBX_TEST_PROVIDER:-local}
+SBXCTL=$SBX_TEST_BUILD/bin/sbxctl
+TOOLS=$SBX_TEST_BUILD/tests/contracts
+FIRST_ERROR=
+
+say() { printf '%s\n' "$*"; }
+
+# fail TEXT: shows what the last command said and ends the case
+fail() {
+    FIRST_ERROR="FAIL: $*"
+    say "$FIRST_ERROR"
+    for stream in out err; do
+        [ -s "$T/$stream" ] || continue
+        say "--- last $stream:"
+        head -c 2000 "$T/$stream"
+        say
+    done
+    exit 1
+}
+
+skip() {
+    say "SKIP: $*"
+    exit 77
+}
+
+sbx() { "$SBXCTL" "$@"; }
+
+# try WANT COMMAND...: output goes to $T/out and $T/err; the exit status has to be WANT
+try() {
+    local want=$1 got=0
+    shift
+    "$@" >"$T/out" 2>"$T/err" || got=$?
+    [ "$got" = "$want" ] || fail "exit status $got instead of $want: ${*:0:400}"
+}
+
+# new_box [OPTION...]: makes a sandbox and puts its id in BOX
+new_box() {
+    try 0 sbx create --provider "$PROVIDER" ${SBX_TEST_IMAGE:+--image "$SBX_TEST_IMAGE"} "$@"
+    BOX=$(cat "$T/out")
+    [ -n "$BOX" ] || fail "create printed nothing"
+}
+
+# run_box ARGUMENT...: sbxctl run with the suite's provider
+run_box() { sbx run --provider "$PROVIDER" ${SBX_TEST_IMAGE:+--image "$SBX_TEST_IMAGE"} "$@"; }
+
+in_box() { sbx exec "$BOX" -- "$@"; }
+sh_box() { sbx exec "$BOX" -- sh -c "$@"; }
+
+# output TEXT: the last command printed exactly TEXT and a newline
+output() {
+    printf '%s\n' "$1" >"$T/want"
+    cmp -s "$T/want" "$T/out" || fail "expected '$1'"
+}
+# exact: the last output is byte for byte what standard input says
+exact() {
+    cat >"$T/want"
+    cmp "$T/want" "$T/${1:-out}" || fail "the ${1:-out} stream differs from what was written"
+}
+errors_with() { grep -qF -- "$1" "$T/err" || fail "standard error does not say '$1'"; }
+errors_match() { grep -qE -- "$1" "$T/err" || fail "standard error does not match '$1'"; }
+one_error_line() { [ "$(wc -l <"$T/err")" = 1 ] || fail "standard error has $(wc -l <"$T/err") lines, not one"; }
+no_errors() { [ ! -s "$T/err" ] || fail "standard error is not empty"; }
+# json_has KEY VALUE: the last output has "KEY": VALUE, VALUE as JSON writes it
+json_has() { tr -d ' \t\n' <"$T/out" | grep -qF -- "\"$1\":$2" || fail "no \"$1\": $2 in the answer"; }
+
+now_ms() { date +%s%3N; }
+# took_between LOW HIGH: milliseconds since START
+took_between() {
+    local took=$(($(now_ms) - START))
+    [ "$took" -ge "$1" ] && [ "$took" -le "$2" ] || fail "took $took ms, expected $1 to $2"
+}
+
+# A number that only this test's processes carry as argument; seen by sleep as many years.
+new_marker() { MARK=1$(od -An -N4 -tu4 /dev/urandom | tr -d ' ' | sed 's/.*/000000000&/; s/.*\(.\{9\}\)$/\1/'); }
+host_marked() { grep -lsa "^[s]leep.$1" /proc/[0-9]*/cmdline; }
+# marker_gone MARK SECONDS: soon no process on the host carries it
+marker_gone() {
+    local end=$(($(now_ms) + $2 * 1000))
+    while [ -n "$(host_marked "$1")" ]; do
+        [ "$(now_ms)" -lt "$end" ] || fail "a process still lives: $(host_marked "$1" | tr '\n' ' ')"
+        sleep 0.05
+    done
+}
+# marker_seen MARK COUNT: within 5 s so many processes carry it (where the sandbox's processes are this machine's)
+marker_seen() {
+    local i
+    for i in $(seq 100); do
+        [ "$(host_marked "$1" | wc -l)" -ge "$2" ] && return
+        sleep 0.05
+    done
+    fail "saw $(host_marked "$1" | wc -l) of $2 marked processes after $i looks"
+}
+# box_clean MARK: a look from inside finds none
+box_clean() {
+    try 1 sh_box "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <\$f; echo; done 2>/dev/null | grep '^[s]leep $1'"
+}
+
+listed() { sbx ls -q | grep -cxF -- "$1"; }
+
+# traits of the provider that cases need to know
+mapped_users() { sh_box 'test "$(wc -l </proc/self/uid_map)" -ge 1 && awk "{n += \$3} END {exit n < 60000}" /proc/self/uid_map'; }
+need_users() { mapped_users || skip "one user id only: no subordinate ids for this caller"; }
+need_in_box() { sh_box "command -v $1 >/dev/null" || skip "the sandbox has no $1"; }
+sanitized() { grep -qsE 'SBX_SANITIZE:STRING=(address|thread)' "$SBX_TEST_BUILD/CMakeCache.txt"; }
+
+lib_case() { "$TOOLS/contract_lib" "$@"; }
+pty_case() { "$TOOLS/contract_pty" "$@"; }
+
+finish() {
+    local code=$?
+    trap - EXIT
+    # shellcheck disable=SC2046 # ids hold no blanks
+    timeout 20 "$SBXCTL" rm $(timeout 20 "$SBXCTL" ls -q 2>/dev/null) >/dev/null 2>&1 </dev/null
+    cd /
+    chmod -R u+rwx "$T" 2>/dev/null
+    rm -rf "$T"
+    exit "$code"
+}
+
+start_case() {
+    T=$(mktemp -d /tmp/sbxc-XXXXXXXX) || exit 1
+    chmod 711 "$T"
+    trap finish EXIT
+    trap 'exit 143' TERM INT HUP
+    mkdir -m 700 "$T/run" "$T/config"
+    mkdir -m 711 "$T/state" "$T/work"
+    export XDG_RUNTIME_DIR=$T/run XDG_STATE_HOME=$T/state XDG_CONFIG_HOME=$T/config T
+    unset SBX_CONFIG
+    cd "$T/work" || exit 1
+    exec </dev/null
+}

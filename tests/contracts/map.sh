@@ -1,0 +1,39 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# map.sh BUILD-DIRECTORY PROVIDER: every contract that has to hold now is pointed to, every test named in README.md is a
+# function of its file and an entry of ctest, and no case is without a row.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+bad=0
+complain() {
+    echo "$*"
+    bad=1
+}
+
+rows=$(grep -E '^\| [0-9 -]+ \| [a-z0-9_]+ \| [a-z]+\.sh \|' "$here/README.md")
+[ "$(grep -c '^| ' "$here/README.md")" = "$(($(wc -l <<<"$rows") + 1))" ] || complain "README.md: a row that is not understood"
+required="$(seq 1 5) $(seq 7 11) 15 $(seq 18 63) $(seq 78 102) 104 118 119 $(seq 122 126) $(seq 128 142)"
+numbers=$(cut -d'|' -f2 <<<"$rows")
+for number in $required; do
+    grep -qw -- "$number" <<<"$numbers" || complain "no test for contract $number"
+done
+
+entries=$(ctest --test-dir "$1" -N | sed -n 's/^ *Test *#[0-9]*: //p')
+tests=$(cut -d'|' -f3 <<<"$rows" | tr -d ' ')
+[ -z "$(sort <<<"$tests" | uniq -d)" ] || complain "named twice: $(sort <<<"$tests" | uniq -d)"
+while IFS='|' read -r _ _ test file _; do
+    test=${test// /}
+    file=${file// /}
+    grep -q "^$test()" "$here/$file" || complain "$file has no case $test"
+    grep -qxF "$2.$test" <<<"$entries" || complain "ctest has no entry $2.$test"
+done <<<"$rows"
+for file in life command limits files tty parallel honest cli kill; do
+    for name in $(sed -n 's/^\([a-z0-9_]*\)() .*/\1/p' "$here/$file.sh"); do
+        case $name in
+        both_ways | file_error | guest_of | kill_rounds) ;; # helpers of their files
+        *) grep -qxF "$name" <<<"$tests" || complain "$file.sh: case $name has no row in README.md" ;;
+        esac
+    done
+done
+[ "$bad" = 0 ] && echo "$(wc -l <<<"$rows") tests, all contracts pointed to"
+exit "$bad"
