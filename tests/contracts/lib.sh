@@ -106,6 +106,7 @@ box_clean() {
 listed() { sbx ls -q | grep -cxF -- "$1"; }
 
 # traits of the provider that cases need to know
+# shellcheck disable=SC2016
 mapped_users() { sh_box 'test "$(wc -l </proc/self/uid_map)" -ge 1 && awk "{n += \$3} END {exit n < 60000}" /proc/self/uid_map'; }
 need_users() { mapped_users || skip "one user id only: no subordinate ids for this caller"; }
 need_in_box() { sh_box "command -v $1 >/dev/null" || skip "the sandbox has no $1"; }

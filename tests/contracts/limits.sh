@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2154
+# shellcheck shell=bash disable=SC2013,SC2015,SC2016,SC2034,SC2154
 # Contracts 52-63: time limits.
 
 limit_is_in_seconds_and_may_be_a_fraction() {

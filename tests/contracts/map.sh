@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2013
 # map.sh BUILD-DIRECTORY PROVIDER: every contract that has to hold now is pointed to, every test named in README.md is a
 # function of its file and an entry of ctest, and no case is without a row.
 set -u
