@@ -61,28 +61,33 @@ static const struct timespec *patience(const struct sbx_call *call, int64_t unti
     return out;
 }
 
+/* What poll said goes back to the caller's array. */
+static void hand_back(struct pollfd *fds, const struct pollfd *all, size_t count, int n)
+{
+    for (size_t i = 0; i < count; i++)
+        fds[i].revents = n > 0 ? all[i].revents : 0;
+}
+
 sbx_status call_poll(struct sbx_call *call, struct pollfd *fds, size_t count, int64_t until_ns, int *ready)
 {
     struct pollfd all[CALL_POLL_MAX + 1];
     *ready = 0;
     if (count > CALL_POLL_MAX)
         return call_fail(call, SBX_E_INVALID, "too many descriptors to wait for");
-    for (size_t i = 0; i < count; i++)
-        all[i] = fds[i];
-    int token = has_cancel_fd(call);
+    if (count > 0)
+        memcpy(all, fds, count * sizeof *fds);
+    size_t token = has_cancel_fd(call) ? 1 : 0;
     all[count] = (struct pollfd){.fd = token ? call->cancel_fd : -1, .events = POLLIN};
     for (;;) {
         struct timespec wait;
-        int n = ppoll(all, count + (size_t)token, patience(call, until_ns, &wait), NULL);
+        int n = ppoll(all, count + token, patience(call, until_ns, &wait), NULL);
         if (n < 0 && errno != EINTR)
             return call_fail_errno(call, errno, "poll");
-        int cancelled = n > 0 && token && all[count].revents != 0;
-        sbx_status status = ended(call, cancelled);
+        sbx_status status = ended(call, n > 0 && all[count].revents != 0);
         if (status != SBX_OK)
             return status;
         if (n > 0 || (until_ns != 0 && clock_now_ns() >= until_ns)) {
-            for (size_t i = 0; i < count; i++)
-                fds[i].revents = n > 0 ? all[i].revents : 0;
+            hand_back(fds, all, count, n);
             *ready = n > 0 ? n : 0;
             return SBX_OK;
         }

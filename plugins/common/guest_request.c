@@ -421,7 +421,10 @@ static sbx_status judge(struct guest_request *r)
     const struct guest_end *end = &r->end;
     if (end->status == SBX_OK)
         return SBX_OK;
-    if (end->message[0] != '\0')
+    size_t what = strlen(r->what);
+    if (strncmp(end->message, r->what, what) == 0 && end->message[what] == ':')
+        (void)call_fail(r->call, end->status, "%s", end->message);
+    else if (end->message[0] != '\0')
         (void)call_fail(r->call, end->status, "%s: %s", r->what, end->message);
     else
         (void)call_fail(r->call, end->status, "%s: the guest answered with code %d", r->what, (int)end->status);
