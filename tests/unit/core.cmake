@@ -1,0 +1,23 @@
+# Tests of the configuration, the loader, errors and the log. Each cmocka test is a ctest of its own.
+include("${CMAKE_CURRENT_LIST_DIR}/shapes.cmake")
+function(sbx_core_test name)
+  add_executable(${name} "${CMAKE_CURRENT_LIST_DIR}/${name}.c")
+  target_link_libraries(${name} PRIVATE sbx_objects cmocka)
+  target_compile_definitions(${name} PRIVATE SHAPE_DIR="${SBX_SHAPE_DIR}" SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  # Not in build/bin: the loader takes a program there for an installed one.
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_CURRENT_BINARY_DIR}")
+  add_dependencies(${name} sbx_shapes)
+  set(source "${CMAKE_CURRENT_LIST_DIR}/${name}.c")
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${source}")
+  file(STRINGS "${source}" cases REGEX "^    UNIT\\([a-z0-9_]+\\),$")
+  foreach(case IN LISTS cases)
+    string(REGEX REPLACE "^    UNIT\\(([a-z0-9_]+)\\),$" "\\1" case "${case}")
+    add_test(NAME ${case} COMMAND ${name} ${case})
+    set_tests_properties(${case} PROPERTIES TIMEOUT 60 SKIP_RETURN_CODE 77)
+  endforeach()
+endfunction()
+foreach(test error log loader)
+  sbx_core_test(test_${test})
+endforeach()
+# The swap of a file between check and load is made inside the call of dlopen.
+target_link_options(test_loader PRIVATE -Wl,--wrap=dlopen)
