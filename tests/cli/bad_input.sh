@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What sbxctl refuses before it does anything: one line that names the thing and says what to do, exit code 125.
+
+bad_words_of_the_command_line() {
+    bad "no command given; 'sbxctl help' lists them"
+    bad "no such command 'frobnicate'; 'sbxctl help' lists them" frobnicate
+    bad "no such command 'exce'; did you mean 'exec'?" exce x -- true
+    bad "no such command 'craete'; did you mean 'create'?" craete
+    bad "no such command 'prov'; did you mean 'providers'?" prov
+    bad "unknown option '--frobnicate'; 'sbxctl help' lists them" --frobnicate ls
+    bad "option '--image' belongs behind its command" --image x run true
+    bad "ls: unknown option '--lable'; did you mean '--label'?" ls --lable a=b
+    bad "ls: unknown option '--frobnicate'; 'sbxctl help ls' lists them" ls --frobnicate
+    bad "ls: unknown option '-z'; 'sbxctl help ls' lists them" ls -z
+    bad "exec: unknown option '-x'; 'sbxctl help exec' lists them" exec -itx local/a true
+    bad "rm: unknown option '--timeout'; 'sbxctl help rm' lists them" rm --timeout 3 x
+    bad "ls: option '--label' wants a value: --label KEY[=VALUE]" ls --label
+    bad "run: option '--cwd' wants a value: --cwd DIRECTORY" run -w
+    bad "run: option '--name' wants a value: --name NAME" run --name --quiet true
+    bad "run: option '--name' wants a value: --name NAME" run --name -- true
+    bad "ls: option '--json' takes no value" ls --json=yes
+    bad "help: no such command 'exce'; did you mean 'exec'?" help exce
+    bad "help: no such command 'frobnicate'; 'sbxctl help' lists them" help frobnicate
+}
+
+bad_numbers_of_arguments() {
+    bad "run: missing argument; usage: sbxctl run [OPTION...] [--] COMMAND [ARG...]" run
+    bad "run: missing argument; usage: sbxctl run [OPTION...] [--] COMMAND [ARG...]" run --
+    bad "exec: missing argument; usage: sbxctl exec [OPTION...] ID [--] COMMAND [ARG...]" exec local/a
+    bad "exec: missing argument; usage: sbxctl exec [OPTION...] ID [--] COMMAND [ARG...]" exec local/a --
+    bad "cp: missing argument; usage: sbxctl cp [OPTION...] SOURCE TARGET" cp x
+    bad "cp: too many arguments, beginning with 'c'; usage: sbxctl cp [OPTION...] SOURCE TARGET" cp a b c
+    bad "create: too many arguments, beginning with 'x'; usage: sbxctl create [OPTION...]" create x
+    bad "ls: too many arguments, beginning with 'x'; usage: sbxctl ls [OPTION...]" ls x
+    bad "rm: missing argument; usage: sbxctl rm [OPTION...] ID..." rm
+    bad "inspect: missing argument; usage: sbxctl inspect [OPTION...] ID..." inspect
+    bad "version: too many arguments, beginning with 'x'; usage: sbxctl version [OPTION...]" version x
+    bad "config: 'frob' is none of check, files and show" config frob
+}
+
+bad_durations() {
+    local hint="is not a duration; write 30, 500ms, 1.5s, 5m, 1h or 2d"
+    local word
+    for word in '' x 5x 1.s .5 1e3 inf nan 0x10 '1 s' ' 1' +1 99999999999999999999 1.5.5 s 18446744073709551615d; do
+        bad "exec: --timeout: '$word' $hint" exec --timeout "$word" local/a true
+    done
+    bad "exec: --timeout: '-1' is negative; give 0 or more" exec --timeout -1 local/a true
+    bad "exec: --timeout: '-0.5s' is negative; give 0 or more" exec --timeout=-0.5s local/a true
+    bad "create: --lifetime: '0' is out of range; write a duration of at least 1s" create --lifetime 0
+    bad "create: --lifetime: '5000000d' is out of range; write a duration of at least 1s" create --lifetime 5000000d
+    bad "create: --idle-timeout: 'soon' $hint" create --idle-timeout soon
+    bad "ls: --deadline: 'x' $hint" ls --deadline x
+}
+
+bad_sizes_and_limits() {
+    bad "run: --memory: 'lots' is not a size; write 1048576, 64K, 512M or 4G" run --memory lots true
+    bad "run: --memory: '-1' is not a size; write 1048576, 64K, 512M or 4G" run -m -1 true
+    bad "run: --memory: '512' is out of range; a bare number is bytes, write such as 512M" run -m 512 true
+    bad "run: --disk: '5X' is not a size; write 1048576, 64K, 512M or 4G" run --disk 5X true
+    bad "run: --cpus: '0' is not a number of processors; write 0.5, 1 or 2" run --cpus 0 true
+    bad "run: --cpus: 'two' is not a number of processors; write 0.5, 1 or 2" run --cpus two true
+    bad "run: --cpus: '-1' is not a number of processors; write 0.5, 1 or 2" run --cpus -1 true
+    bad "run: --network: 'some' is neither none nor full" run --network some true
+    bad "run: --network and --network-allow exclude each other; give one" run --network full --network-allow a true
+}
+
+bad_origins_and_empty_values() {
+    bad "create: --image, --blueprint and --snapshot exclude each other; give one" create --image a --snapshot b
+    bad "create: --image, --blueprint and --snapshot exclude each other; give one" create --image a --blueprint b
+    bad "create: --image: an empty value" create --image ''
+    bad "create: --provider: an empty value" create --provider=
+    bad "create: --name: an empty value" create --name ''
+    bad "create: --require: an empty value" create --require ''
+    bad "exec: --cwd: an empty value" exec -w '' local/a true
+    bad "exec: --user: an empty value" exec -u '' local/a true
+    bad "exec: the command's name is empty" exec local/a ''
+    bad "run: the command's name is empty" run -- ''
+    bad "rm: an id is empty; 'sbxctl ls' lists sandboxes" rm a ''
+    bad "ls: option '--config' names no file" ls --config ''
+}
+
+bad_environments() {
+    bad "exec: --env: '=x' has no name; write NAME=VALUE" exec -e =x local/a true
+    bad "exec: --env: '' has no name; write NAME=VALUE" exec -e '' local/a true
+    bad "exec: --env: 'SBX_NOT_SET' is not set here; write SBX_NOT_SET=VALUE" exec -e SBX_NOT_SET local/a true
+    bad "exec: --env-file: '$T/none': No such file or directory" exec --env-file "$T/none" local/a true
+    bad "exec: --env-file: '$T': Is a directory" exec --env-file "$T" local/a true
+    printf 'A=1\n\n# fine\n=x\n' >"$T/env"
+    bad "exec: --env-file: $T/env:4: '=x' has no name; write NAME=VALUE" exec --env-file "$T/env" local/a true
+    printf 'A B=1\n' >"$T/env"
+    bad "exec: --env-file: $T/env:1: white space in a name; write NAME=VALUE" exec --env-file "$T/env" local/a true
+    printf 'SBX_NOT_SET\n' >"$T/env"
+    bad "exec: --env-file: $T/env:1: 'SBX_NOT_SET' is not set here; write SBX_NOT_SET=VALUE" \
+        exec --env-file "$T/env" local/a true
+    printf 'A=\0001\n' >"$T/env"
+    bad "exec: --env-file: '$T/env' holds a NUL byte; write text, one NAME=VALUE a line" exec --env-file "$T/env" local/a true
+    head -c 1100000 /dev/zero | tr '\0' x >"$T/env"
+    bad "exec: --env-file: '$T/env' is larger than 1 MiB" exec --env-file "$T/env" local/a true
+    if [ "$(id -u)" != 0 ]; then
+        chmod 000 "$T/env"
+        bad "exec: --env-file: '$T/env': Permission denied" exec --env-file "$T/env" local/a true
+    fi
+}
+
+bad_labels_options_and_states() {
+    bad "create: --label: '=x' has no key; write KEY=VALUE" create -l =x
+    bad "create: --option: 'x' has no value; write x=VALUE" create -o x
+    bad "create: --option: '=1' has no key; write KEY=VALUE" create -o =1
+    bad "ls: --state: no such state 'dead'; write running, suspended, stopped, failed, pending, suspending, resuming or unknown" \
+        ls --state dead
+}
+
+bad_places_to_copy() {
+    bad "cp: neither 'a' nor 'b' is in a sandbox; write ID:PATH for one of them" cp a b
+    bad "cp: neither './a:b' nor '/c:d' is in a sandbox; write ID:PATH for one of them" cp ./a:b /c:d
+    bad "cp: both 'x:/a' and 'y:/b' are in a sandbox; one of them has to be a local path or -" cp x:/a y:/b
+    bad "cp: ':/a' names no sandbox; write ID:PATH" cp :/a b
+    bad "cp: 'x:' names no path; write ID:PATH" cp x: b
+    bad "cp: the local path is empty; write . for this directory" cp '' x:/a
+    try 125 sbx --json cp x:/a -
+    errors "sbxctl: cp: --json and - both want standard output; give one"
+}
+
+bad_pairs_of_options() {
+    try 125 sbx exec --json -t local/a true
+    errors "sbxctl: exec: --tty and --json exclude each other; give one"
+    try 125 sbx exec --max-output 1M local/a true
+    errors "sbxctl: exec: --max-output needs --json: without it nothing is kept"
+    try 125 sbx exec --json --max-output 0 local/a true
+    errors "sbxctl: exec: --max-output: '0' keeps nothing; write such as 1M"
+}
+
+a_steering_byte_in_a_message_is_shown_as_a_question_mark() {
+    try 125 sbx $'fro\033[31mb\nx'
+    errors "sbxctl: no such command 'fro?[31mb?x'; 'sbxctl help' lists them"
+}
+
+help_and_version_need_nothing() {
+    local one
+    printf '[sbx\n' >"$T/broken.ini"
+    export SBX_CONFIG=$T/broken.ini
+    try 0 sbx version
+    no_errors
+    grep -qE '^sbxctl [0-9]+\.[0-9]+\.[0-9]+$' "$T/out" || fail "not a version"
+    one=$(cat "$T/out")
+    try 0 sbx --version
+    output "$one"
+    try 0 sbx version --json
+    json_is true ok
+    json_is "\"${one#sbxctl }\"" version
+    for one in "help" "--help" "-h" "help run" "run --help" "exec -h" "help help"; do
+        # shellcheck disable=SC2086 # words are meant
+        try 0 sbx $one
+        no_errors
+        grep -q '^usage: sbxctl' "$T/out" || fail "no usage in '$one'"
+    done
+    try 0 sbx help exec --json
+    json_is '"exec"' commands 0 name
+}
+
+output_that_cannot_be_written_is_a_failure() {
+    [ -c /dev/full ] || skip "no /dev/full"
+    local code=0
+    sbx help >/dev/full 2>"$T/err" || code=$?
+    [ "$code" = 125 ] || fail "exit status $code"
+    errors "sbxctl: help: standard output: No space left on device"
+    code=0
+    sbx version >&- 2>"$T/err" || code=$?
+    [ "$code" = 125 ] || fail "exit status $code with a closed output"
+}

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What the tests of sbxctl share. run_cli.sh calls one case in a private directory $T with runtime, state and
+# configuration folders of its own, and removes the sandboxes that it left.
+
+say() { printf '%s\n' "$*"; }
+
+# fail TEXT: shows what the last command said and ends the case
+fail() {
+    say "FAIL: $*"
+    for stream in out err; do
+        [ -s "$T/$stream" ] || continue
+        say "--- last $stream:"
+        head -c 2000 "$T/$stream"
+    done
+    exit 1
+}
+
+skip() {
+    say "SKIP: $*"
+    exit 77
+}
+
+sbx() { "$SBXCTL" "$@"; }
+
+# try WANT COMMAND...: output goes to $T/out and $T/err; the exit status has to be WANT
+try() {
+    local want=$1 got=0
+    shift
+    "$@" >"$T/out" 2>"$T/err" </dev/null || got=$?
+    [ "$got" = "$want" ] || fail "exit status $got instead of $want: ${*:0:300}"
+}
+
+output() { [ "$(cat "$T/out")" = "$1" ] || fail "expected '$1'"; }
+errors() { [ "$(cat "$T/err")" = "$1" ] || fail "expected on standard error: $1"; }
+errors_with() { grep -qF -- "$1" "$T/err" || fail "standard error does not say '$1'"; }
+no_errors() { [ ! -s "$T/err" ] || fail "standard error is not empty"; }
+
+# json KEY...: the value at that place of the last answer, as python writes it
+json() {
+    python3 -c '
+import json, sys
+value = json.load(open(sys.argv[1]))
+for key in sys.argv[2:]:
+    value = value[int(key)] if isinstance(value, list) else value[key]
+print(json.dumps(value, ensure_ascii=False))' "$T/out" "$@" || fail "no $* in the answer"
+}
+json_is() {
+    local want=$1
+    shift
+    [ "$(json "$@")" = "$want" ] || fail "$* is $(json "$@"), not $want"
+}
+
+# bad MESSAGE ARGUMENT...: refused with exactly that line, with and without --json, and nothing done
+bad() {
+    local message=$1
+    shift
+    try 125 sbx "$@"
+    errors "sbxctl: $message"
+    [ ! -s "$T/out" ] || fail "something was printed"
+    try 125 sbx --json "$@"
+    errors "sbxctl: $message"
+    [ "$(wc -l <"$T/out")" = 1 ] || fail "not one line of JSON"
+    json_is false ok
+    json_is 125 error exit_code
+    json_is '"usage"' error code
+    [ "$(json error message)" != null ] || fail "no message"
+}
+
+# new_box [OPTION...]: makes a sandbox and puts its id in BOX
+new_box() {
+    try 0 sbx create "$@"
+    BOX=$(cat "$T/out")
+}
+in_box() { sbx exec "$BOX" -- "$@"; }
+
+finish() {
+    local code=$?
+    trap - EXIT
+    # shellcheck disable=SC2046 # ids hold no blanks
+    [ ! -d "$XDG_RUNTIME_DIR/sbx" ] || sbx rm $(sbx ls -q 2>/dev/null) none >/dev/null 2>&1
+    chmod -R u+rwX "$T" 2>/dev/null
+    rm -rf "$T"
+    exit "$code"
+}

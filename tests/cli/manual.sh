@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# The manual page says what the tables say.
+
+# The page as plain words, one line of it a line.
+plain_page() { sed -e 's/\\f[BIR]//g' -e 's/\\-/-/g' "$SOURCE/docs/man/sbxctl.1"; }
+table_commands() { sbx help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
+# The options that help lists for a command, as "-e, --env NAME[=VALUE]".
+table_options() { sbx help "$1" | sed -n 's/^ *\(\(-[a-z], \)\{0,1\}--[a-z-]*\( [^ ]\{1,\}\)\{0,1\}\)  *[^ ].*/\1/p'; }
+# Those that the page lists for it.
+page_options() {
+    plain_page | awk -v command="$1" '
+        /^\.SS Options of every command/ { on = 1; next }
+        /^\.SS Options of / {
+            sub(/^\.SS Options of /, ""); on = 0
+            n = split($0, names, ", ")
+            for (i = 1; i <= n; i++) on = on || names[i] == command
+            next
+        }
+        /^\.SH/ { on = 0 }
+        on && /^(-[a-z], )?--[a-z]/'
+}
+
+manual_lists_every_command() {
+    local command count=0
+    for command in $(table_commands); do
+        count=$((count + 1))
+        sbx help "$command" | sed -n '1s/^usage: sbxctl \([a-z]*\) \[OPTION...\]/\1/p' >"$T/usage"
+        plain_page | grep -qxF -- "$(cat "$T/usage")" || fail "no line '$(cat "$T/usage")' in the page"
+    done
+    [ "$count" -ge 12 ] || fail "only $count commands"
+}
+
+manual_lists_exactly_the_options_of_each_command() {
+    local command
+    for command in $(table_commands); do
+        table_options "$command" | sort >"$T/table"
+        page_options "$command" | sort >"$T/page"
+        [ -s "$T/table" ] || fail "no options of $command"
+        diff "$T/table" "$T/page" || fail "help and page differ for $command"
+    done
+}
+
+manual_lists_the_exit_codes() {
+    local code
+    for code in 0 124 125 126 127; do
+        plain_page | sed -n '/^\.SH EXIT STATUS/,/^\.SH JSON/p' | grep -qx "\.B $code" || fail "no $code"
+    done
+    plain_page | grep -q '^\.BI 128+ N' || fail "no 128+N"
+    plain_page | grep -q 'no such sandbox' || fail "no fixed words"
+}
