@@ -348,14 +348,15 @@ static void prepare(const struct guest_request *r, const struct guest_conn *conn
     }
 }
 
-static void say_why(struct guest_request *r, sbx_status status)
+static sbx_status say_why(struct guest_request *r, sbx_status status)
 {
     if (status == SBX_E_CANCELLED)
         (void)call_fail(r->call, status, "%s: cancelled", r->what);
     if (status == SBX_E_TIMEOUT)
         (void)call_fail(r->call, status, "%s: the call's deadline is over", r->what);
-    if (r->in.wanted || r->can_start)
+    if (r->sent && (r->in.wanted || r->can_start))
         call_maybe_applied(r->call, NULL);
+    return status;
 }
 
 /* Waits for one thing to happen and takes what came. */
@@ -367,8 +368,7 @@ static void step(struct guest_request *r, struct guest_conn *conn)
     sbx_status status =
         call_poll(r->why == SBX_OK ? r->call : NULL, w.fds, w.count, w.blocking ? 1 : r->until_ns, &ready);
     if (status != SBX_OK) {
-        say_why(r, status);
-        guest_request_cancel(r, status);
+        guest_request_cancel(r, say_why(r, status));
         return;
     }
     if (ready == 0 && (!w.blocking || (r->until_ns != 0 && clock_now_ns() >= r->until_ns))) {
@@ -440,6 +440,10 @@ sbx_status guest_request_run(struct guest_request *r)
                          WIRE_MAX_REQUEST);
     if (r->tx.failed != 0)
         return call_fail(r->call, SBX_E_NO_MEMORY, "%s: no memory for the request", r->what);
+    /* A call that is over before it began leaves no trace in the sandbox. */
+    sbx_status over = call_check(r->call);
+    if (over != SBX_OK)
+        return say_why(r, over);
     struct guest_conn *conn = NULL;
     for (;;) {
         sbx_status status = guest_link_borrow(r->link, r->call, &conn);

@@ -4,53 +4,9 @@
  */
 #include "tests/common/runner.h"
 
-#include "tests/common/fake_guest.h"
+#include "tests/common/run.h"
 
 static const char *const argv_true[] = {"true", NULL};
-
-struct run {
-    struct sbx_error error;
-    struct sbx_call call;
-    struct sbx_exec_args args;
-    struct sbx_exec_result result;
-    struct kept out;
-    struct kept err;
-};
-
-static void run_init(struct run *run)
-{
-    memset(run, 0, sizeof *run);
-    run->error.size = sizeof run->error;
-    run->call = (struct sbx_call){.size = sizeof run->call, .error = &run->error};
-    run->call.deadline_ns = clock_now_ns() + INT64_C(20000000000);
-    kept_init(&run->out);
-    kept_init(&run->err);
-    run->args = (struct sbx_exec_args){
-        .size = sizeof run->args, .argv = argv_true, .out = &run->out.sink, .err = &run->err.sink};
-    run->result.size = sizeof run->result;
-}
-
-static void run_finish(struct run *run)
-{
-    kept_finish(&run->out);
-    kept_finish(&run->err);
-}
-
-#define RUN CLEANUP(run_finish) struct run
-
-static sbx_status run_on(struct run *run, struct fake_guest *fake)
-{
-    return guest_exec(fake->link, &run->call, &run->args, 0, &run->result);
-}
-
-static sbx_status run_once(struct run *run, void (*script)(struct fake_conn *c, void *user), void *user)
-{
-    struct fake_guest fake;
-    fake_start(&fake, script, user, NULL);
-    sbx_status status = run_on(run, &fake);
-    fake_stop(&fake);
-    return status;
-}
 
 /* --- what comes back ---------------------------------------------------------------------------------------- */
 static void bytes_script(struct fake_conn *c, void *user)
@@ -289,7 +245,7 @@ static void exec_asks_for_argv_env_cwd_user_and_limit(void **state)
     run.args.envs = (struct sbx_kvs){own, 1};
     run.args.cwd = "sub/dir";
     run.args.timeout_ms = 1500;
-    assert_int_equal(run_on(&run, &fake), SBX_OK);
+    assert_int_equal(run_on(&run, fake.link), SBX_OK);
     assert_string_equal(asked.args[0], "prog");
     assert_string_equal(asked.args[1], "");
     assert_string_equal(asked.args[2], "a b");
@@ -305,14 +261,14 @@ static void exec_asks_for_argv_env_cwd_user_and_limit(void **state)
     run.args.user = "root";
     run.args.flags = SBX_EXEC_MERGE_STDERR;
     run.args.timeout_ms = 0;
-    assert_int_equal(run_on(&run, &fake), SBX_OK);
+    assert_int_equal(run_on(&run, fake.link), SBX_OK);
     assert_string_equal(asked.cwd, "/abs");
     assert_string_equal(asked.user, "root");
     assert_int_equal(asked.flags, EXEC_NO_STDIN | EXEC_MERGE);
     assert_int_equal(asked.has_limit, 0);
     assert_int_equal(run.result.flags, SBX_EXITED | SBX_MERGED);
     run.args.cwd = NULL;
-    assert_int_equal(run_on(&run, &fake), SBX_OK);
+    assert_int_equal(run_on(&run, fake.link), SBX_OK);
     assert_string_equal(asked.cwd, "/workspace");
     fake_stop(&fake);
 }
@@ -390,7 +346,7 @@ static void exec_refuses_what_cannot_be_asked(void **state)
         run.args = cases[i].args;
         run.args.size = sizeof run.args;
         run.result.flags = 99;
-        assert_int_equal(run_on(&run, &fake), cases[i].status);
+        assert_int_equal(run_on(&run, fake.link), cases[i].status);
         assert_int_equal(run.error.code, cases[i].status);
         assert_int_equal(run.result.flags, 0);
         assert_true(strncmp(run.error.message, "exec: ", 6) == 0);
@@ -413,11 +369,11 @@ static void exec_refuses_an_argument_over_128_kib_by_name(void **state)
     RUN run;
     run_init(&run);
     run.args.argv = argv;
-    assert_int_equal(run_on(&run, &fake), SBX_E_TOO_LARGE);
+    assert_int_equal(run_on(&run, fake.link), SBX_E_TOO_LARGE);
     assert_string_equal(run.error.message, "exec: argument 1 has 131072 bytes, the limit for one is 131071");
     run.args.argv = argv_true;
     run.args.envs = (struct sbx_kvs){&env, 1};
-    assert_int_equal(run_on(&run, &fake), SBX_E_TOO_LARGE);
+    assert_int_equal(run_on(&run, fake.link), SBX_E_TOO_LARGE);
     assert_non_null(strstr(run.error.message, "'BIG'"));
     assert_int_equal(fake.made, 0);
     fake_stop(&fake);
@@ -498,7 +454,7 @@ static void exec_again_uses_the_same_connection(void **state)
     RUN run;
     run_init(&run);
     for (int i = 0; i < 50; i++)
-        assert_int_equal(run_on(&run, &fake), SBX_OK);
+        assert_int_equal(run_on(&run, fake.link), SBX_OK);
     assert_int_equal(fake.made, 1);
     fake_stop(&fake);
 }
@@ -518,7 +474,7 @@ static void a_connection_closed_while_idle_is_replaced(void **state)
     RUN run;
     run_init(&run);
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(run_on(&run, &fake), SBX_OK);
+        assert_int_equal(run_on(&run, fake.link), SBX_OK);
         assert_int_equal(pthread_join(fake.conns[i].thread, NULL), 0);
     }
     assert_int_equal(fake.made, 5);
@@ -534,7 +490,7 @@ static void hello_waits_for_the_greeting_and_keeps_the_connection(void **state)
     RUN run;
     run_init(&run);
     assert_int_equal(guest_hello(fake.link, &run.call), SBX_OK);
-    assert_int_equal(run_on(&run, &fake), SBX_OK);
+    assert_int_equal(run_on(&run, fake.link), SBX_OK);
     assert_int_equal(fake.made, 1);
     fake_stop(&fake);
 }
