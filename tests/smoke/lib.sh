@@ -1,5 +1,5 @@
 # What the scripts of this folder share: folders of their own, and sbxctl, wrapped where the caller says so in SBX_WRAP.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 build=$1
 top=$2
 folder=$(mktemp -d)
