@@ -191,13 +191,14 @@ static void check_line(const char *path, uint32_t number, char *line, size_t len
     if (control_at(line, len, &byte)) {
         finding_add(findings, path, number, NULL, "control byte 0x%02x in the line; expected plain text", byte);
         problem = "";
+        is_pair = 0;
     } else if (problem != NULL) {
         finding_add(findings, path, number, NULL, "%s", problem);
     }
-    if (problem == NULL) {
-        text->pairs += (size_t)is_pair;
+    text->pairs += (size_t)is_pair;
+    if (problem == NULL && (is_pair || is_section))
         return;
-    }
+    /* Comments as well: what begins one is a variable of inih. */
     memset(line, ' ', len);
     if (is_section)
         line[0] = BAD_SECTION;

@@ -17,20 +17,6 @@ struct place {
     char file[160];
 };
 
-static void copy_file(const char *from, const char *to, mode_t mode)
-{
-    int fd = open(from, O_RDONLY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    struct stat st;
-    assert_int_equal(fstat(fd, &st), 0);
-    char *data = malloc((size_t)st.st_size);
-    assert_non_null(data);
-    assert_int_equal(read(fd, data, (size_t)st.st_size), st.st_size);
-    close(fd);
-    unit_write(to, data, (size_t)st.st_size, mode);
-    free(data);
-}
-
 static void make_place(struct place *place)
 {
     unit_make_folder(place->top);
@@ -38,7 +24,7 @@ static void make_place(struct place *place)
     (void)snprintf(place->file, sizeof place->file, "%s/good.so", place->folder);
     assert_int_equal(mkdir(place->folder, 0755), 0);
     assert_int_equal(chmod(place->folder, 0755), 0);
-    copy_file(SHAPE_DIR "/good.so", place->file, 0755);
+    unit_copy(SHAPE_DIR "/good.so", place->file, 0755);
 }
 
 static sbx_status load(const char *folder, const char *id, const struct loader_plugin **plugin, struct sbx_error *error)
@@ -372,7 +358,7 @@ static void loader_refuses_a_file_swapped_after_its_check(void **state)
     make_place(&place);
     char other[256];
     (void)snprintf(other, sizeof other, "%s/other.so", place.top);
-    copy_file(SHAPE_DIR "/good.so", other, 0755);
+    unit_copy(SHAPE_DIR "/good.so", other, 0755);
     swap_from = other;
     swap_to = place.file;
     refused(place.folder, "good", SBX_E_CONFIG, place.file, "exchanged while it was loaded");
@@ -398,7 +384,7 @@ static void loader_keeps_the_old_one_when_a_file_is_replaced(void **state)
     assert_int_equal(loader_load(folders, "good", NULL, &first, &error), SBX_OK);
     char other[256];
     (void)snprintf(other, sizeof other, "%s/new.so", place.top);
-    copy_file(SHAPE_DIR "/good.so", other, 0755);
+    unit_copy(SHAPE_DIR "/good.so", other, 0755);
     assert_int_equal(rename(other, place.file), 0);
     struct log *log = log_create(keep_line, NULL, SBX_LOG_WARN);
     assert_int_equal(loader_load(folders, "good", log, &second, &error), SBX_OK);

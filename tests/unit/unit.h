@@ -64,6 +64,20 @@ static inline void unit_write(const char *path, const void *data, size_t len, mo
     close(fd);
 }
 
+static inline void unit_copy(const char *from, const char *to, mode_t mode)
+{
+    int fd = open(from, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    char *data = malloc((size_t)st.st_size);
+    assert_non_null(data);
+    assert_int_equal(read(fd, data, (size_t)st.st_size), st.st_size);
+    close(fd);
+    unit_write(to, data, (size_t)st.st_size, mode);
+    free(data);
+}
+
 static inline void unit_assert_contains(const char *text, const char *part)
 {
     if (strstr(text, part) == NULL)
