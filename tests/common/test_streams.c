@@ -121,6 +121,7 @@ static void empty_stdin_is_end_of_file_at_once(void **state)
     assert_int_equal(run_once(&run, hear_script, &heard), SBX_OK);
     assert_int_equal(heard.eof, 1);
     assert_int_equal(heard.data.len, 0);
+    buf_finish(&heard.data);
 }
 
 /* A pipe as an interactive source: answers SBX_AGAIN when it is empty. */
@@ -485,9 +486,9 @@ static void tty_script(struct fake_conn *c, void *user)
     e->asked_cols = fake_number(c, F_COLS);
     e->flags = fake_number(c, F_FLAGS);
     (void)!write(e->fds[1], "r", 1);
-    while ((e->rows == 0 || e->signal == 0) && fake_read(c, &head, payload) == 0) {
+    while ((e->rows == 0 || e->signal == 0 || !e->eof) && fake_read(c, &head, payload) == 0) {
         if (head.type == FRAME_DATA)
-            e->eof = (head.flags & FLAG_EOF) != 0;
+            e->eof |= (head.flags & FLAG_EOF) != 0;
         if (head.type == FRAME_RESIZE && head.len == 4) {
             e->rows = (uint16_t)wire_get16(payload);
             e->cols = (uint16_t)wire_get16(payload + 2);
