@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/command.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "guest/tree.h"
+#include "guest/worker.h"
+
+enum { KEEPER_GRACE_MS = 1000 }; /* beyond the keeper's own limit for a kill */
+
+/* --- keepers ---------------------------------------------------------------------------------------------------- */
+
+static int keeper_fork(struct keeper *k, const struct spec *inherited)
+{
+    int pair[2];
+    pid_t guest = getpid();
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0)
+        keeper_main(pair[1], guest, inherited);
+    (void)close(pair[1]);
+    if (pid < 0) {
+        (void)close(pair[0]);
+        return -1;
+    }
+    *k = (struct keeper){.pid = pid, .sock = pair[0]};
+    return 0;
+}
+
+static void keeper_close(struct keeper *k)
+{
+    if (k->sock >= 0)
+        (void)close(k->sock);
+    k->sock = -1;
+}
+
+static int keeper_send(const struct keeper *k, const void *data, size_t len, const int *fds)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * SPEC_FDS)];
+    } control;
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    memset(&control, 0, sizeof control);
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int) * SPEC_FDS);
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * SPEC_FDS);
+    return sendmsg(k->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
+}
+
+/* A keeper that has taken the command. Idle ones that died meanwhile are passed over. */
+static int keeper_take(struct guest *g, struct keeper *k, const struct spec *spec, const int *fds)
+{
+    int large = spec->size > KEEPER_INLINE;
+    while (!large && g->idle_count > 0) {
+        *k = g->idle[--g->idle_count];
+        if (keeper_send(k, spec, spec->size, fds) == 0)
+            return 0;
+        keeper_close(k);
+    }
+    if (keeper_fork(k, large ? spec : NULL) != 0)
+        return -1;
+    if (keeper_send(k, spec, large ? 1 : spec->size, fds) == 0)
+        return 0;
+    keeper_close(k);
+    return -1;
+}
+
+static void keeper_return(struct guest *g, struct keeper *k)
+{
+    if (g->idle_count < GUEST_IDLE_KEEPERS) {
+        g->idle[g->idle_count++] = *k;
+        k->sock = -1;
+    }
+    keeper_close(k);
+}
+
+void command_prepare(struct guest *g)
+{
+    struct keeper k;
+    if (g->idle_count == 0 && keeper_fork(&k, NULL) == 0)
+        keeper_return(g, &k);
+}
+
+/* --- commands --------------------------------------------------------------------------------------------------- */
+
+struct command *command_start(struct guest *g, const struct spec *spec, const int *fds)
+{
+    struct command *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    *c = (struct command){.g = g, .owned = 1, .state = COMMAND_STARTING};
+    if (keeper_take(g, &c->keeper, spec, fds) != 0) {
+        free(c);
+        return NULL;
+    }
+    c->since = (uint64_t)clock_boot_ns() / (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+    c->next = g->commands;
+    g->commands = c;
+    return c;
+}
+
+/* Everything that was adopted by us since this command began: its keeper cannot do it any more. */
+static void sweep_orphans(const struct command *lost)
+{
+    struct guest *g = lost->g;
+    size_t count = g->idle_count, at = 0;
+    for (const struct command *c = g->commands; c != NULL; c = c->next)
+        count++;
+    pid_t *spare = calloc(count + GUEST_WORKERS, sizeof *spare);
+    if (spare == NULL)
+        return;
+    for (unsigned i = 0; i < g->idle_count; i++)
+        spare[at++] = g->idle[i].pid;
+    for (const struct command *c = g->commands; c != NULL; c = c->next)
+        if (c != lost)
+            spare[at++] = c->keeper.pid;
+    at += worker_pids(g, spare + at);
+    struct tree t = {.spare = spare, .spare_count = at, .since = lost->since};
+    tree_strike(&t);
+    free(spare);
+}
+
+void command_kill(struct command *c)
+{
+    if (command_is_over(c) || c->killing)
+        return;
+    c->killing = 1;
+    c->kill_until_ns = clock_now_ns() + (int64_t)(GUEST_KILL_MS + KEEPER_GRACE_MS) * 1000000;
+    if (c->keeper.pid > 0)
+        (void)kill(c->keeper.pid, SIGTERM);
+}
+
+void command_signal(const struct command *c, int signo)
+{
+    if (c->state == COMMAND_RUNNING && !c->killing)
+        (void)kill(-c->pid, signo);
+}
+
+void command_release(struct command *c)
+{
+    c->owned = 0;
+    command_kill(c);
+}
+
+static void lose(struct command *c)
+{
+    if (c->keeper.pid > 0) {
+        (void)kill(c->keeper.pid, SIGKILL);
+        (void)kill(c->keeper.pid, SIGCONT);
+    }
+    keeper_close(&c->keeper);
+    sweep_orphans(c);
+    c->state = COMMAND_LOST;
+}
+
+static void on_report(struct command *c, const struct keeper_report *r)
+{
+    switch (r->kind) {
+    case KEEPER_STARTED:
+        c->state = COMMAND_RUNNING;
+        c->pid = r->a;
+        return;
+    case KEEPER_REFUSED:
+        c->state = COMMAND_REFUSED;
+        c->error = r->a;
+        c->stage = r->b;
+        break;
+    case KEEPER_KILLED:
+        c->state = COMMAND_KILLED;
+        c->status = r->a;
+        if (r->b)
+            sweep_orphans(c);
+        break;
+    default:
+        c->state = COMMAND_ENDED;
+        c->status = r->a;
+        break;
+    }
+    /* One that was told to kill may still have that signal pending. */
+    if (!c->killing && (r->kind == KEEPER_REFUSED || (r->kind == KEEPER_ENDED && r->b)))
+        keeper_return(c->g, &c->keeper);
+    keeper_close(&c->keeper);
+}
+
+static void pump(struct command *c)
+{
+    while (c->got != 0 && !command_is_over(c)) {
+        struct keeper_report r;
+        ssize_t n = recv(c->keeper.sock, &r, sizeof r, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            break;
+        if (n == (ssize_t)sizeof r)
+            on_report(c, &r);
+        else
+            lose(c);
+    }
+    if (c->killing && !command_is_over(c) && clock_now_ns() >= c->kill_until_ns)
+        lose(c);
+}
+
+void command_watch_all(struct guest *g, struct watch *w)
+{
+    for (struct command *c = g->commands; c != NULL; c = c->next) {
+        c->got = 0;
+        if (command_is_over(c))
+            continue;
+        watch_fd(w, c->keeper.sock, POLLIN, &c->got);
+        if (c->killing)
+            watch_until(w, c->kill_until_ns);
+    }
+}
+
+void command_pump_all(struct guest *g)
+{
+    for (struct command *c = g->commands; c != NULL; c = c->next)
+        pump(c);
+}
+
+void command_sweep(struct guest *g)
+{
+    struct command **at = &g->commands;
+    while (*at != NULL) {
+        struct command *c = *at;
+        if (c->owned || !command_is_over(c)) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        free(c);
+    }
+}
+
+static void forget(struct guest *g, pid_t pid)
+{
+    for (struct command *c = g->commands; c != NULL; c = c->next)
+        if (c->keeper.pid == pid)
+            c->keeper.pid = -1;
+    for (unsigned i = 0; i < g->idle_count; i++)
+        if (g->idle[i].pid == pid)
+            g->idle[i].pid = -1;
+}
+
+void command_reap(struct guest *g)
+{
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (pid <= 0)
+            return;
+        forget(g, pid);
+        worker_reaped(g, pid);
+    }
+}

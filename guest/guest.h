@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * guest.h - the one state of sbx-guest and the limits that bound it. The guest is one thread around one poll(2): every
+ * descriptor is non-blocking, and what may take long runs in a child (a command below its keeper, or a worker).
+ */
+#ifndef SBX_GUEST_GUEST_H
+#define SBX_GUEST_GUEST_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sbx_plugin.h"
+
+enum {
+    GUEST_MAX_CONNECTIONS = 128,
+    GUEST_MAX_GROUPS = 64,
+    GUEST_IDLE_KEEPERS = 4,
+    GUEST_DRAIN_MS = 200, /* how long output may be held by what a command left behind */
+    GUEST_KILL_MS = 2000, /* a keeper's limit for a tree that will not die */
+    GUEST_WORKERS = 64,   /* at once */
+    GUEST_MESSAGE_MAX = 400
+};
+#define GUEST_TEMP_PREFIX ".sbx-tmp-"
+
+struct conn;
+struct command;
+
+/* Who a command or a file operation acts as. */
+struct identity {
+    uid_t uid;
+    gid_t gid;
+    int foreign; /* not the guest's own user and group: a switch is needed */
+    int group_count;
+    gid_t groups[GUEST_MAX_GROUPS];
+    char name[64];
+    char home[1024];
+    char shell[256];
+};
+
+struct keeper {
+    pid_t pid; /* -1 once reaped */
+    int sock;
+};
+
+struct guest {
+    /* from the command line */
+    int listen_fd;
+    int stdio;
+    int ready_fd;
+    int lifeline_fd;
+    int any_peer;
+    const char *workdir;
+
+    struct identity user; /* the default */
+    int is_init;          /* pid 1: the kernel ends everything with it */
+    int null_fd;          /* /dev/null, or -1 */
+    int signal_fd;
+    int64_t deadline_ns; /* clock_boot_ns; 0: none */
+    int ending;          /* the loop is left once it is 1 */
+
+    struct conn *conns;
+    unsigned conn_count;
+    struct command *commands;
+    struct keeper idle[GUEST_IDLE_KEEPERS];
+    unsigned idle_count;
+    pid_t workers[GUEST_WORKERS]; /* 0: free */
+};
+
+/* One turn of the loop: descriptors to wait for and the nearest point in time. */
+struct watch {
+    struct pollfd *fds;
+    short **got;
+    size_t count;
+    size_t cap;
+    int64_t until_ns; /* clock_now_ns; 0: none */
+    int failed;
+    int again; /* somebody could go on at once */
+};
+/* Asks for events (0: only errors) on fd; *got is cleared, and set after the wait. It must stay in place until then. */
+void watch_fd(struct watch *w, int fd, short events, short *got);
+void watch_until(struct watch *w, int64_t ns);
+
+int64_t clock_now_ns(void);
+int64_t clock_boot_ns(void);
+
+/* Serves until the guest shall end. 0, or -1 when it could not start. */
+int loop_run(struct guest *g);
+
+#endif /* SBX_GUEST_GUEST_H */

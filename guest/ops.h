@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ops.h - the operations, each one table in the file of its name.
+ */
+#ifndef SBX_GUEST_OPS_H
+#define SBX_GUEST_OPS_H
+
+#include "guest/request.h"
+
+extern const struct request_kind op_exec;
+extern const struct request_kind op_read;
+extern const struct request_kind op_write;
+extern const struct request_kind op_stat;
+extern const struct request_kind op_list;
+extern const struct request_kind op_mkdir;
+extern const struct request_kind op_remove;
+extern const struct request_kind op_rename;
+extern const struct request_kind op_tar_get;
+extern const struct request_kind op_tar_put;
+extern const struct request_kind op_info;
+extern const struct request_kind op_shutdown;
+extern const struct request_kind op_lifetime;
+
+#define FIELD(tag) (UINT64_C(1) << (tag))
+
+#endif /* SBX_GUEST_OPS_H */

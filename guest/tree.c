@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/tree.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "guest/guest.h"
+
+struct process {
+    pid_t pid;
+    pid_t parent;
+    uint64_t tick;
+    int below;   /* it descends from us and is not spared */
+    int stopped; /* by the previous passes */
+};
+struct table {
+    struct process *items;
+    size_t count;
+    size_t cap;
+};
+
+static pid_t pid_of_name(const char *name)
+{
+    long value = 0;
+    for (; *name >= '0' && *name <= '9' && value < 100000000; name++)
+        value = value * 10 + (*name - '0');
+    return *name == '\0' ? (pid_t)value : 0;
+}
+
+/* pid (name) state ppid ... field 22 is the start; the name may hold anything, so the last ')' counts. */
+static int read_stat(pid_t pid, pid_t *parent, uint64_t *tick)
+{
+    char path[32], text[1024], state;
+    int ppid;
+    unsigned long long start;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (n <= 0)
+        return -1;
+    text[n] = '\0';
+    const char *rest = strrchr(text, ')');
+    if (rest == NULL ||
+        sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state,
+               &ppid, &start) != 3)
+        return -1;
+    *parent = ppid;
+    *tick = start;
+    return state == 'Z' || state == 'X' ? 1 : 0;
+}
+
+uint64_t tree_start_tick(pid_t pid)
+{
+    pid_t parent;
+    uint64_t tick;
+    return read_stat(pid, &parent, &tick) < 0 ? 0 : tick;
+}
+
+uint64_t tree_count(void)
+{
+    CLEANUP_DIR DIR *dir = opendir("/proc");
+    uint64_t count = 0;
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        count += pid_of_name(entry->d_name) > 0;
+    return count;
+}
+
+/* /proc lists processes by ascending number. */
+static struct process *find(const struct table *t, pid_t pid)
+{
+    size_t low = 0, high = t->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (t->items[middle].pid == pid)
+            return &t->items[middle];
+        if (t->items[middle].pid < pid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static int add(struct table *t, struct process p)
+{
+    if (t->count == t->cap) {
+        size_t cap = t->cap == 0 ? 64 : t->cap * 2;
+        struct process *items = realloc(t->items, cap * sizeof *items);
+        if (items == NULL)
+            return -1;
+        t->items = items;
+        t->cap = cap;
+    }
+    t->items[t->count++] = p;
+    return 0;
+}
+
+static int is_spared(const struct tree *t, const struct process *p)
+{
+    for (size_t i = 0; i < t->spare_count; i++)
+        if (t->spare[i] == p->pid)
+            return 1;
+    return p->tick < t->since;
+}
+
+/* Reads /proc and marks what is below us. -1 when /proc cannot be read. */
+static int scan(const struct tree *tree, struct table *t)
+{
+    CLEANUP_DIR DIR *dir = opendir("/proc");
+    const struct dirent *entry;
+    pid_t self = getpid();
+    if (dir == NULL)
+        return -1;
+    t->count = 0;
+    while ((entry = readdir(dir)) != NULL) {
+        struct process p = {.pid = pid_of_name(entry->d_name)};
+        if (p.pid > 0 && p.pid != self && read_stat(p.pid, &p.parent, &p.tick) == 0 && add(t, p) != 0)
+            return -1;
+    }
+    for (int changed = 1; changed;) {
+        changed = 0;
+        for (size_t i = 0; i < t->count; i++) {
+            struct process *p = &t->items[i];
+            if (p->below)
+                continue;
+            const struct process *parent = find(t, p->parent);
+            p->below = p->parent == self ? !is_spared(tree, p) : parent != NULL && parent->below;
+            changed |= p->below;
+        }
+    }
+    return 0;
+}
+
+/* The signal goes only to the very process that was seen, not to a later one of the same number. */
+static void send_signal(const struct process *p, int signo)
+{
+    pid_t parent;
+    uint64_t tick;
+    CLEANUP_FD int fd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+    if (read_stat(p->pid, &parent, &tick) != 0 || tick != p->tick)
+        return;
+    if (fd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0);
+    else
+        (void)kill(p->pid, signo);
+}
+
+/* Stops every descendant, again and again until a pass finds no new one, so that none can fork away; then kills. */
+void tree_strike(const struct tree *tree)
+{
+    struct table now = {0}, before = {0};
+    for (int pass = 0; pass < 64; pass++) {
+        int fresh = 0;
+        if (scan(tree, &now) != 0)
+            break;
+        for (size_t i = 0; i < now.count; i++) {
+            const struct process *old = find(&before, now.items[i].pid);
+            if (!now.items[i].below || (old != NULL && old->stopped && old->tick == now.items[i].tick)) {
+                now.items[i].stopped = now.items[i].below;
+                continue;
+            }
+            send_signal(&now.items[i], SIGSTOP);
+            now.items[i].stopped = fresh = 1;
+        }
+        struct table swap = before;
+        before = now;
+        now = swap;
+        if (!fresh)
+            break;
+    }
+    for (size_t i = 0; i < before.count; i++)
+        if (before.items[i].below)
+            send_signal(&before.items[i], SIGKILL);
+    free(now.items);
+    free(before.items);
+}
+
+/* 1: nothing is left to wait for; 0: something still runs. */
+static int reap(struct tree *t)
+{
+    for (;;) {
+        int status;
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (pid <= 0)
+            return pid < 0;
+        if (pid == t->main) {
+            t->main_reaped = 1;
+            t->main_status = status;
+        }
+    }
+}
+
+/* Nothing below us runs any more, though spared children may. */
+static int is_empty(const struct tree *tree)
+{
+    struct table t = {0};
+    int below = scan(tree, &t) != 0;
+    for (size_t i = 0; i < t.count; i++)
+        below |= t.items[i].below;
+    free(t.items);
+    return !below;
+}
+
+int tree_kill(struct tree *t, int limit_ms)
+{
+    int64_t until = clock_now_ns() + (int64_t)limit_ms * 1000000;
+    sigset_t child;
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
+    for (;;) {
+        tree_strike(t);
+        if (t->main > 0 && !t->main_reaped)
+            (void)kill(-t->main, SIGKILL); /* all that can be done where /proc is missing */
+        if (reap(t) || ((t->spare_count > 0 || t->since > 0) && is_empty(t)))
+            return 0;
+        if (clock_now_ns() >= until)
+            return -1;
+        struct timespec wait = {.tv_nsec = 2000000};
+        (void)sigtimedwait(&child, NULL, &wait);
+        if (reap(t))
+            return 0;
+    }
+}
+
+void close_from(int first)
+{
+    if (syscall(SYS_close_range, (unsigned)first, ~0u, 0) == 0)
+        return;
+    struct rlimit limit;
+    int end = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1u << 20 ? (int)limit.rlim_cur : 1 << 20;
+    for (int fd = first; fd < end; fd++)
+        (void)close(fd);
+}
