@@ -27,6 +27,8 @@ static int process_limits(struct cmd *c, struct process *p)
         code = value_size(c, OPT_MAX_OUTPUT, &p->exec.max_output);
     if (code != 0)
         return code;
+    if (p->exec.timeout_ms > (int64_t)UINT32_MAX)
+        return cmd_usage(c, "--timeout: '%s' is more than 49d; give 0 for no limit", c->value[OPT_TIMEOUT]);
     if (cmd_has(c, OPT_MAX_OUTPUT) && !cmd_has(c, OPT_JSON))
         return cmd_usage(c, "--max-output needs --json: without it nothing is kept");
     if (cmd_has(c, OPT_MAX_OUTPUT) && p->exec.max_output == 0)

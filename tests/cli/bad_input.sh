@@ -47,6 +47,7 @@ bad_durations() {
     done
     bad "exec: --timeout: '-1' is negative; give 0 or more" exec --timeout -1 local/a true
     bad "exec: --timeout: '-0.5s' is negative; give 0 or more" exec --timeout=-0.5s local/a true
+    bad "exec: --timeout: '50d' is more than 49d; give 0 for no limit" exec --timeout 50d local/a true
     bad "create: --lifetime: '0' is out of range; write a duration of at least 1s" create --lifetime 0
     bad "create: --lifetime: '5000000d' is out of range; write a duration of at least 1s" create --lifetime 5000000d
     bad "create: --idle-timeout: 'soon' $hint" create --idle-timeout soon

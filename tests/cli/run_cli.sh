@@ -3,9 +3,10 @@
 # run_cli.sh BUILD FILE CASE - one case of the tests of sbxctl.
 set -u
 BUILD=$1
-SBXCTL=$BUILD/bin/sbxctl
+export SBXCTL=$BUILD/bin/sbxctl
 HERE=$(cd "$(dirname "$0")" && pwd)
 SOURCE=$(cd "$HERE/../.." && pwd)
+export SOURCE
 export LC_ALL=C
 unset SBX_CONFIG
 T=$(mktemp -d "${TMPDIR:-/tmp}/sbx-cli.XXXXXXXX") || exit 1

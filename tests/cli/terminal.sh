@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2016
+# sbxctl with -t: what tests/contracts does not look at. contract_pty holds the dialogue.
+
+pty() { "$BUILD/tests/contracts/contract_pty" 30 "$@" 2>"$T/err" || fail "the dialogue went otherwise"; }
+
+a_terminal_without_one_here_is_80_by_24() {
+    new_box
+    try 0 sbx exec -t "$BOX" -- sh -c 'stty size; test -t 0 && test -t 1 && echo yes'
+    tr -d '\r' <"$T/out" >"$T/plain"
+    [ "$(cat "$T/plain")" = $'24 80\nyes' ] || fail "not 24 80"
+}
+
+a_terminal_here_is_no_input_without_being_asked() {
+    new_box
+    pty "$SBXCTL" exec "$BOX" -- sh -c 'echo ready; cat; test -t 0 || echo closed' <<'END'
+expect ready
+expect closed
+exit 0
+mode cooked
+END
+    pty "$SBXCTL" exec -i "$BOX" -- sh -c 'read x; echo "got <$x>"' <<'END'
+send word\r
+expect got <word>
+exit 0
+END
+}
+
+the_terminal_is_put_back_when_nothing_ran() {
+    new_box
+    pty "$SBXCTL" exec -it "$BOX" -- no-such-program <<'END'
+expect no such program
+exit 127
+mode cooked
+END
+    pty "$SBXCTL" exec -it -w /no/such "$BOX" -- sh <<'END'
+expect /no/such
+exit 125
+mode cooked
+END
+    pty "$SBXCTL" exec -it local/000000000000 -- sh <<'END'
+expect no such sandbox
+exit 125
+mode cooked
+END
+}
+
+a_slow_create_is_shown_on_a_terminal_alone() {
+    pty "$SBXCTL" run -- echo done-here <<'END'
+expect done-here
+never ^[
+exit 0
+END
+    pty "$SBXCTL" run -q -- echo done-here <<'END'
+expect done-here
+exit 0
+END
+}
