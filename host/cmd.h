@@ -135,11 +135,12 @@ static inline int cmd_has(const struct cmd *c, enum cmd_id id)
     return c->value[id] != NULL;
 }
 
-/* --- values (cmd_value.c): 0, or an exit code with the reason told; `out` is left alone when the option is not there
+/* --- values (cmd_value.c): 0, or an exit code with the reason told; the result is left alone when the option is not
+ * there
  * --- */
 int value_duration(struct cmd *c, enum cmd_id id, int64_t *ms);
 int value_size(struct cmd *c, enum cmd_id id, uint64_t *bytes);
-int value_cpus(struct cmd *c, enum cmd_id id, uint32_t *millis);
+int value_cpus(struct cmd *c, enum cmd_id id, uint32_t *out);
 /* Plain forms: 0 or -1. Fractions are rounded up, so that more than nothing never becomes nothing. */
 int parse_duration(const char *text, int64_t *ms);
 int parse_size(const char *text, uint64_t *bytes);

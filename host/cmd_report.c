@@ -149,16 +149,17 @@ static int is_file_code(sbx_status code)
     return code == SBX_E_NOT_FOUND || code == SBX_E_PERMISSION || code == SBX_E_IS_DIR || code == SBX_E_BAD_PATH;
 }
 
-static int fail_cancelled(struct cmd *c, struct told *t)
+static int fail_cancelled(struct cmd *c, const struct told *cancelled)
 {
+    struct told t = *cancelled;
     char message[64];
     signals_take(c);
-    if (c->signalled == 0)
-        return tell(c, t);
-    (void)snprintf(message, sizeof message, "interrupted by %s", signal_text(c->signalled));
-    t->message = message;
-    t->exit_code = EXIT_SIGNAL + c->signalled;
-    return tell(c, t);
+    if (c->signalled != 0) {
+        (void)snprintf(message, sizeof message, "interrupted by %s", signal_text(c->signalled));
+        t.message = message;
+        t.exit_code = EXIT_SIGNAL + c->signalled;
+    }
+    return tell(c, &t);
 }
 
 int cmd_fail(struct cmd *c, const char *subject, const struct sbx_error *error)
