@@ -135,9 +135,8 @@ static inline int cmd_has(const struct cmd *c, enum cmd_id id)
     return c->value[id] != NULL;
 }
 
-/* --- values (cmd_value.c): 0, or an exit code with the reason told; the result is left alone when the option is not
- * there
- * --- */
+/* --- values (cmd_value.c) --- */
+/* 0, or an exit code with the reason told; the result is left alone when the option is not there. */
 int value_duration(struct cmd *c, enum cmd_id id, int64_t *ms);
 int value_size(struct cmd *c, enum cmd_id id, uint64_t *bytes);
 int value_cpus(struct cmd *c, enum cmd_id id, uint32_t *out);
@@ -244,6 +243,7 @@ int cmd_providers(struct cmd *c);
 int cmd_config(struct cmd *c);
 int cmd_doctor(struct cmd *c);
 int cmd_version(struct cmd *c);
+int cmd_completion(struct cmd *c);
 int cmd_help(struct cmd *c);
 
 #endif /* SBX_HOST_CMD_H */

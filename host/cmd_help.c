@@ -27,7 +27,7 @@ static void help_general(FILE *out)
     (void)fprintf(out, "sbxctl runs commands in sandboxes of many providers.\n\n"
                        "usage: sbxctl [OPTION...] COMMAND [ARG...]\n\ncommands:\n");
     for (size_t i = 0; (command = cmd_command_at(i)) != NULL; i++)
-        (void)fprintf(out, "  %-10s %s\n", command->name, command->summary);
+        (void)fprintf(out, "  %-11s %s\n", command->name, command->summary);
     (void)fprintf(out, "\noptions of every command:\n");
     for (size_t i = 0; (option = cmd_option_at(i)) != NULL; i++)
         if ((option->groups & GROUP_GLOBAL) != 0)

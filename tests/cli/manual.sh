@@ -49,3 +49,27 @@ manual_lists_the_exit_codes() {
     plain_page | grep -q '^\.BI 128+ N' || fail "no 128+N"
     plain_page | grep -q 'no such sandbox' || fail "no fixed words"
 }
+
+completion_knows_every_command_and_option() {
+    local command word
+    try 0 sbx completion fish
+    for command in $(table_commands); do
+        grep -q -- "-a $command -d" "$T/out" || fail "fish does not know $command"
+        for word in $(table_options "$command" | grep -o -- '--[a-z-]*'); do
+            grep -qE -- "from $command' .*-l ${word#--} " "$T/out" || fail "fish does not know $command $word"
+        done
+    done
+    try 0 sbx completion zsh
+    grep -q bashcompinit "$T/out" || fail "zsh is not told how"
+    try 0 sbx completion bash
+    bash -n "$T/out" || fail "bash does not read it"
+    # shellcheck source=/dev/null
+    . "$T/out"
+    COMP_WORDS=(sbxctl exe) COMP_CWORD=1
+    _sbxctl
+    [ "${COMPREPLY[*]}" = exec ] || fail "exe became '${COMPREPLY[*]}'"
+    COMP_WORDS=(sbxctl --json run --net) COMP_CWORD=3
+    _sbxctl
+    [ "${COMPREPLY[*]}" = "--network --network-allow" ] || fail "--net became '${COMPREPLY[*]}'"
+    bad "completion: 'tcsh' is none of bash, zsh and fish" completion tcsh
+}

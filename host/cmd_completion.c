@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cmd_completion.c - sbxctl completion: scripts for shells, written from the tables.
+ */
+#include "host/cmd.h"
+
+#include <string.h>
+
+static int takes(const struct cmd_command *command, const struct cmd_option *option)
+{
+    return (option->groups & (GROUP_GLOBAL | (command == NULL ? 0 : command->groups))) != 0;
+}
+
+static void print_words(const struct cmd_command *command)
+{
+    const struct cmd_option *option;
+    for (size_t i = 0; (option = cmd_option_at(i)) != NULL; i++)
+        if (takes(command, option))
+            (void)printf(" --%s", option->name);
+}
+
+static void print_bash(void)
+{
+    const struct cmd_command *command;
+    (void)fputs("_sbxctl() {\n"
+                "    local cur=${COMP_WORDS[COMP_CWORD]} command='' words='' i\n"
+                "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
+                "        case ${COMP_WORDS[i]} in\n"
+                "        -*) ;;\n"
+                "        *) command=${COMP_WORDS[i]}; break ;;\n"
+                "        esac\n"
+                "    done\n"
+                "    case $command in\n"
+                "    '') words='",
+                stdout);
+    for (size_t i = 0; (command = cmd_command_at(i)) != NULL; i++)
+        (void)printf("%s%s", i == 0 ? "" : " ", command->name);
+    print_words(NULL);
+    (void)fputs("' ;;\n", stdout);
+    for (size_t i = 0; (command = cmd_command_at(i)) != NULL; i++) {
+        (void)printf("    %s) words='", command->name);
+        print_words(command);
+        (void)fputs("' ;;\n", stdout);
+    }
+    (void)fputs("    esac\n"
+                "    COMPREPLY=()\n"
+                "    if [[ -z $command || $cur == -* ]]; then\n"
+                "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+                "    elif [[ $command == exec || $command == inspect || $command == rm ]]; then\n"
+                "        mapfile -t COMPREPLY < <(compgen -W \"$(sbxctl ls -q 2>/dev/null)\" -- \"$cur\")\n"
+                "    fi\n"
+                "}\n"
+                "complete -o default -F _sbxctl sbxctl\n",
+                stdout);
+}
+
+static void print_zsh(void)
+{
+    (void)fputs("autoload -U +X bashcompinit && bashcompinit\n", stdout);
+    print_bash();
+}
+
+/* Single quotes as fish wants them. */
+static void print_quoted(const char *text)
+{
+    (void)fputc('\'', stdout);
+    for (; *text != 0; text++)
+        (void)printf("%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
+    (void)fputc('\'', stdout);
+}
+
+static void print_fish(void)
+{
+    const struct cmd_command *command;
+    const struct cmd_option *option;
+    for (size_t i = 0; (command = cmd_command_at(i)) != NULL; i++) {
+        (void)printf("complete -c sbxctl -f -n __fish_use_subcommand -a %s -d ", command->name);
+        print_quoted(command->summary);
+        (void)fputc('\n', stdout);
+        for (size_t k = 0; (option = cmd_option_at(k)) != NULL; k++) {
+            if (!takes(command, option))
+                continue;
+            (void)printf("complete -c sbxctl -n '__fish_seen_subcommand_from %s' %s-l %s ", command->name,
+                         option->argument == NULL ? "" : "-r ", option->name);
+            if (option->letter != 0)
+                (void)printf("-s %c ", option->letter);
+            (void)fputs("-d ", stdout);
+            print_quoted(option->help);
+            (void)fputc('\n', stdout);
+        }
+    }
+}
+
+int cmd_completion(struct cmd *c)
+{
+    static const struct {
+        const char *name;
+        void (*print)(void);
+    } shells[] = {{"bash", print_bash}, {"zsh", print_zsh}, {"fish", print_fish}};
+    for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
+        if (strcmp(shells[i].name, c->args[0]) != 0)
+            continue;
+        if (cmd_has(c, OPT_JSON))
+            return cmd_usage(c, "a script for a shell has no JSON form; leave --json out");
+        shells[i].print();
+        return EXIT_FINE;
+    }
+    return cmd_usage(c, "'%s' is none of bash, zsh and fish", c->args[0]);
+}
