@@ -257,7 +257,7 @@ get_writes_nothing_but_the_named_target() {
     mkdir "$T/host/dest/t"
     ln -s "$T/host/canary" "$T/host/dest/t/d"
     try 0 sh_box 'rm /tmp/t/up /tmp/t/abs'
-    sbx cp "$BOX:/tmp/t" "$T/host/dest/t" >"$T/out" 2>"$T/err"
+    sbx cp "$BOX:/tmp/t/." "$T/host/dest/t" >"$T/out" 2>"$T/err"
     [ "$(ls -A "$T/host/canary")" = c ] || fail "a tree was written through a link"
     [ "$(cat "$T/host/canary/c")" = canary ] || fail "the canary changed"
 }

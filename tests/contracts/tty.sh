@@ -158,5 +158,5 @@ END
 large_output_through_a_terminal_is_whole() {
     new_box
     try 0 sbx exec -t "$BOX" -- sh -c 'stty -opost; i=0; while [ $i -lt 20000 ]; do echo "line $i"; i=$((i+1)); done'
-    i=0; seq 0 19999 | sed 's/^/line /' | exact
+    seq 0 19999 | sed 's/^/line /' | exact
 }
