@@ -36,9 +36,17 @@ static void row(struct table *t, const char *key, const char *value)
     table_cell(t, value);
 }
 
+/* The command that opens a shell in the sandbox; empty when it does not run. */
+static void connect_line(const struct sbx_info *info, char *out, size_t size)
+{
+    out[0] = 0;
+    if (info->state == SBX_STATE_RUNNING)
+        (void)snprintf(out, size, "sbxctl exec -it %s -- sh", info->id);
+}
+
 static void report_rows(struct inspection *s, const struct sbx_info *info)
 {
-    char text[40];
+    char text[40], connect[SBX_ID_SIZE + 64];
     row(&s->table, "id", info->id);
     row(&s->table, "name", info->name);
     row(&s->table, "state", state_name(info->state));
@@ -48,6 +56,8 @@ static void report_rows(struct inspection *s, const struct sbx_info *info)
     row(&s->table, "created", text);
     time_text(info->expires_ms, text, sizeof text);
     row(&s->table, "expires", text);
+    connect_line(info, connect, sizeof connect);
+    row(&s->table, "connect", connect);
     for (size_t i = 0; i < info->metadata.count; i++) {
         char key[SBX_ID_SIZE + 8];
         int ours = strncmp(info->metadata.items[i].key, "provider.", 9) == 0;
@@ -68,6 +78,8 @@ static void report(void *user, const struct sbx_info *info)
         report_rows(s, info);
         return;
     }
+    char connect[SBX_ID_SIZE + 64];
+    connect_line(info, connect, sizeof connect);
     struct cJSON *item = json_push_object(&s->json, s->items);
     json_text(&s->json, item, "id", info->id);
     json_text(&s->json, item, "name", info->name);
@@ -76,6 +88,7 @@ static void report(void *user, const struct sbx_info *info)
     json_text(&s->json, item, "failure", info->failure);
     json_time(&s->json, item, "created", info->created_ms);
     json_time(&s->json, item, "expires", info->expires_ms);
+    json_text(&s->json, item, "connect", connect[0] == 0 ? NULL : connect);
     json_pairs(&s->json, item, "metadata", info->metadata);
     struct cJSON *list = json_object(&s->json, item, "capabilities");
     for (size_t i = 0; i < CAPABILITY_COUNT; i++)

@@ -80,6 +80,8 @@ static const char *cause(const struct sbx_exec_result *r)
     return (r->flags & SBX_SIGNALLED) != 0 ? "signalled" : "exited";
 }
 
+#define CANNOT_EXECUTE "cannot execute '%s': permission denied, or not a program"
+
 /* What the exit code alone does not say: one line, and the code. */
 static int conclude(struct cmd *c, const char *id, const char *program, const struct sbx_exec_result *r)
 {
@@ -89,7 +91,7 @@ static int conclude(struct cmd *c, const char *id, const char *program, const st
         return EXIT_TIMED_OUT;
     }
     if ((r->flags & SBX_NOT_STARTED) != 0)
-        cmd_note(&loud, id, "%s '%s'", r->exit_code == EXIT_NOT_FOUND ? "no such program" : "cannot execute", program);
+        cmd_note(&loud, id, r->exit_code == EXIT_NOT_FOUND ? "no such program '%s'" : CANNOT_EXECUTE, program);
     if ((r->flags & SBX_OUT_OF_MEMORY) != 0)
         cmd_note(&loud, id, "out of memory");
     if ((r->flags & SBX_OUTPUT_INCOMPLETE) != 0)
