@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * api.h - what the files behind sbx.h share: checks of the caller's arguments.
+ */
+#ifndef SBX_HOST_API_H
+#define SBX_HOST_API_H
+
+#include "host/border.h"
+
+/* The caller's struct as this version knows it (out has room for out_size); `what` names it in the error. */
+sbx_status api_take(void *out, uint32_t out_size, const void *theirs, const char *what, struct sbx_error *error);
+/* Keys that are there and not empty, with values. */
+sbx_status api_check_kvs(const struct sbx_kvs *kvs, const char *what, struct sbx_error *error);
+/* SBX_E_INVALID for no sandbox. */
+sbx_status api_check_box(const struct sbx_sandbox *box, const char *verb, struct sbx_error *error);
+/* SBX_E_NOT_FOUND for an empty path, SBX_E_INVALID for none. */
+sbx_status api_check_path(const struct sbx_sandbox *box, const char *verb, const char *path, struct sbx_error *error);
+
+#endif /* SBX_HOST_API_H */

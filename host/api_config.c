@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * api_config.c - what is configured: checking it, and what each provider is and can do.
+ */
+#include "base/cleanup.h"
+#include "host/api.h"
+#include "host/arena.h"
+#include "host/emulate.h"
+#include "host/error.h"
+
+#include <string.h>
+
+/* --- checking --------------------------------------------------------------------------------------------------- */
+
+struct findings {
+    config_report *report;
+    void *user;
+    size_t count;
+};
+
+static void count_finding(void *user, const struct sbx_finding *finding)
+{
+    struct findings *f = user;
+    f->count++;
+    if (f->report != NULL)
+        f->report(f->user, finding);
+}
+
+static void check_instance(const struct config *config, const struct config_instance *instance, struct log *log,
+                           struct findings *f)
+{
+    struct sbx_error error = SBX_INIT(error);
+    const struct loader_plugin *plugin = NULL;
+    struct config_pair *pairs = NULL;
+    size_t count = 0;
+    size_t before = f->count;
+    sbx_status status = loader_load((const char *const *)config->plugin_paths, instance->plugin, log, &plugin, &error);
+    if (status == SBX_OK)
+        status = config_resolve(instance, &plugin->descriptor, log, count_finding, f, &pairs, &count, &error);
+    if (status == SBX_OK)
+        config_pairs_destroy(pairs, count);
+    else if (f->count == before)
+        count_finding(f, &(struct sbx_finding){.size = sizeof(struct sbx_finding),
+                                               .line = instance->line,
+                                               .file = instance->file,
+                                               .message = error.message});
+}
+
+sbx_status sbx_config_check(const struct sbx_open_options *options, config_report *report, void *user,
+                            struct sbx_error *error)
+{
+    struct sbx_open_options o;
+    struct config *config = NULL;
+    struct findings f = {.report = report, .user = user};
+    struct sbx_error first = SBX_INIT(first);
+    sbx_status status = api_take(&o, sizeof o, options, "config", error);
+    if (status != SBX_OK)
+        return status;
+    o.size = sizeof o;
+    status = config_load(&o, count_finding, &f, &config, &first);
+    if (status != SBX_OK) {
+        sbx_give(error, &first, sizeof first);
+        return status;
+    }
+    struct log *log = log_create(o.log, o.user, o.log_level > 0 ? o.log_level : config->log_level);
+    if (log == NULL) {
+        config_destroy(config);
+        return error_no_memory(error);
+    }
+    for (size_t i = 0; i < config->instance_count; i++)
+        check_instance(config, &config->instances[i], log, &f);
+    log_destroy(log);
+    config_destroy(config);
+    if (f.count == 0)
+        return SBX_OK;
+    return error_set(error, SBX_E_CONFIG, "config: %zu %s found", f.count, f.count == 1 ? "problem" : "problems");
+}
+
+/* --- providers -------------------------------------------------------------------------------------------------- */
+
+static const char *const known_capabilities[] = {
+    SBX_EXT_STAT,      SBX_EXT_FS,       SBX_EXT_BATCH, SBX_EXT_ARCHIVE,  SBX_EXT_JOB,         SBX_EXT_JOB_SIGNAL,
+    SBX_EXT_JOB_STDIN, SBX_EXT_JOB_LIST, SBX_EXT_TTY,   SBX_EXT_SHELL,    SBX_EXT_SHELL_CLOSE, SBX_EXT_DIAL,
+    SBX_EXT_KEEPALIVE, SBX_EXT_SUSPEND,  SBX_EXT_WAIT,  SBX_EXT_SNAPSHOT, SBX_EXT_SSH,         SBX_EXT_TUNNEL};
+#define KNOWN_COUNT (sizeof known_capabilities / sizeof known_capabilities[0])
+
+static int is_known(const char *id)
+{
+    for (size_t i = 0; i < KNOWN_COUNT; i++)
+        if (strcmp(known_capabilities[i], id) == 0)
+            return 1;
+    return 0;
+}
+
+static const char *type_name(uint32_t type)
+{
+    static const char *const names[] = {"text", "number", "yes/no", "duration", "size", "path"};
+    return type < sizeof names / sizeof names[0] ? names[type] : "text";
+}
+
+static void fill_keys(struct arena *a, const struct loader_plugin *plugin, struct sbx_provider *out)
+{
+    struct sbx_key *keys = arena_alloc(a, (plugin->key_count + 1) * sizeof *keys);
+    if (keys == NULL)
+        return;
+    for (size_t i = 0; i < plugin->key_count; i++) {
+        const struct sbx_config_key *k = &plugin->keys[i];
+        keys[i] = (struct sbx_key){.size = sizeof keys[i],
+                                   .type = k->type,
+                                   .flags = k->flags,
+                                   .name = k->name,
+                                   .fallback = k->fallback,
+                                   .help = k->help,
+                                   .type_name = type_name(k->type)};
+    }
+    out->keys = keys;
+    out->key_count = plugin->key_count;
+}
+
+static void fill_capabilities(struct arena *a, const struct instance *instance, struct sbx_provider *out)
+{
+    const char *const *theirs = instance->plugin->descriptor.extensions;
+    size_t extra = 0;
+    while (theirs != NULL && theirs[extra] != NULL)
+        extra++;
+    struct sbx_capability *list = arena_alloc(a, (KNOWN_COUNT + extra + 1) * sizeof *list);
+    if (list == NULL)
+        return;
+    size_t count = 0;
+    for (size_t i = 0; i < KNOWN_COUNT; i++) {
+        const char *id = known_capabilities[i];
+        uint32_t support = emulate_can(id) ? SBX_SUPPORT_EMULATED : SBX_SUPPORT_NONE;
+        list[count++] = (struct sbx_capability){
+            .id = id, .support = context_offers(instance, id) ? (uint32_t)SBX_SUPPORT_NATIVE : support};
+    }
+    for (size_t i = 0; i < extra; i++)
+        if (!is_known(theirs[i]) && context_offers(instance, theirs[i]))
+            list[count++] = (struct sbx_capability){.id = theirs[i], .support = SBX_SUPPORT_NATIVE};
+    out->capabilities = list;
+    out->capability_count = count;
+}
+
+/* Opens it for the sake of the answer; a failure is the answer. */
+static void fill_provider(struct border_call *c, struct arena *a, struct instance *instance, struct sbx_provider *out)
+{
+    const struct config *config = instance->context->config;
+    struct sbx_error error = SBX_INIT(error);
+    const struct loader_plugin *plugin = NULL;
+    *out = (struct sbx_provider){.size = sizeof *out,
+                                 .instance = instance->name,
+                                 .plugin = instance->config->plugin,
+                                 .is_default = context_default(instance->context) == instance};
+    sbx_status status = loader_load((const char *const *)config->plugin_paths, instance->config->plugin,
+                                    instance->context->log, &plugin, &error);
+    if (status != SBX_OK) {
+        out->problem = arena_text(a, error.message);
+        return;
+    }
+    out->path = plugin->path;
+    out->version = plugin->descriptor.version;
+    out->summary = plugin->descriptor.summary;
+    fill_keys(a, plugin, out);
+    c->subject = instance->name;
+    status = border_open(c, instance);
+    if (status == SBX_OK) {
+        fill_capabilities(a, instance, out);
+        return;
+    }
+    (void)border_end(c, status, &error);
+    out->problem = arena_text(a, error.message);
+}
+
+sbx_status sbx_providers(sbx_context *ctx, const struct sbx_call_options *call,
+                         void (*report)(void *user, const struct sbx_provider *provider), void *user,
+                         struct sbx_error *error)
+{
+    if (ctx == NULL)
+        return error_set(error, SBX_E_INVALID, "providers: no context given");
+    for (size_t i = 0; i < ctx->instance_count; i++) {
+        struct border_call c;
+        struct sbx_provider provider;
+        sbx_status status = border_begin(&c, ctx->log, "open", NULL, call);
+        if (status != SBX_OK)
+            return border_end(&c, status, error);
+        CLEANUP_ARENA struct arena arena;
+        arena_init(&arena, 0);
+        fill_provider(&c, &arena, &ctx->instances[i], &provider);
+        if (arena.failed != 0)
+            return error_no_memory(error);
+        if (report != NULL)
+            report(user, &provider);
+    }
+    return SBX_OK;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * border.h - the one place where plugins' slots are called: the lock that the plugin's thread model asks for, the call
+ * made of the caller's options, and every answer checked before anybody believes it.
+ *
+ * One border_call serves one function of sbx.h, through as many slots as that takes, all under one deadline:
+ *   status = border_begin(&c, "exec", box->id, options);  then border_exec(...), ...;  return border_end(&c, status,
+ * e).
+ */
+#ifndef SBX_HOST_BORDER_H
+#define SBX_HOST_BORDER_H
+
+#include "host/context.h"
+
+struct border_call {
+    struct sbx_call call;
+    struct sbx_error error; /* what the last slot said, without names of provider and sandbox */
+    struct log *log;
+    const char *verb;
+    const char *subject; /* INSTANCE or INSTANCE/ID; may be NULL */
+};
+
+/* SBX_E_INVALID or SBX_E_UNSUPPORTED for options that are not understood. Texts are lent until border_end. */
+sbx_status border_begin(struct border_call *c, struct log *log, const char *verb, const char *subject,
+                        const struct sbx_call_options *options);
+/* Tells the caller: "VERB SUBJECT: MESSAGE" in *error (may be NULL) when status is not SBX_OK. Answers status. */
+sbx_status border_end(struct border_call *c, sbx_status status, struct sbx_error *error);
+/* Sets the error of the call; answers code. */
+sbx_status border_fail(struct border_call *c, sbx_status code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+sbx_status border_open(struct border_call *c, struct instance *instance);
+/* *out is complete and counted in its instance; give it back with border_release. */
+sbx_status border_create(struct border_call *c, struct instance *instance, const struct sbx_create_args *args,
+                         struct sbx_sandbox **out);
+sbx_status border_attach(struct border_call *c, struct instance *instance, const char *native,
+                         struct sbx_sandbox **out);
+void border_release(struct sbx_sandbox *box);
+sbx_status border_list(struct border_call *c, struct instance *instance, const struct sbx_list_args *args,
+                       const struct sbx_info_sink *out);
+sbx_status border_remove(struct border_call *c, struct sbx_sandbox *box);
+sbx_status border_info(struct border_call *c, struct sbx_sandbox *box, const struct sbx_info_sink *out);
+/* SBX_SUPPORT_NONE or SBX_SUPPORT_NATIVE. */
+uint32_t border_support(const struct sbx_sandbox *box, const char *capability);
+sbx_status border_exec(struct border_call *c, struct sbx_sandbox *box, const struct sbx_exec_args *args,
+                       struct sbx_exec_result *out);
+sbx_status border_read(struct border_call *c, struct sbx_sandbox *box, const char *path,
+                       const struct sbx_read_args *args, const struct sbx_sink *out);
+sbx_status border_write(struct border_call *c, struct sbx_sandbox *box, const char *path,
+                        const struct sbx_write_args *args, const struct sbx_source *in);
+
+/* For these the caller has asked border_support first. */
+sbx_status border_stat(struct border_call *c, struct sbx_sandbox *box, const char *path, struct sbx_file_stat *out);
+sbx_status border_fs_list(struct border_call *c, struct sbx_sandbox *box, const char *dir,
+                          const struct sbx_entry_sink *out);
+sbx_status border_fs_mkdir(struct border_call *c, struct sbx_sandbox *box, const char *dir, uint32_t mode,
+                           uint32_t flags);
+sbx_status border_fs_remove(struct border_call *c, struct sbx_sandbox *box, const char *path, uint32_t flags);
+sbx_status border_fs_rename(struct border_call *c, struct sbx_sandbox *box, const char *from, const char *to);
+sbx_status border_batch_put(struct border_call *c, struct sbx_sandbox *box, const struct sbx_put_item *const *items,
+                            size_t count, const struct sbx_batch_report *report);
+sbx_status border_batch_get(struct border_call *c, struct sbx_sandbox *box, const struct sbx_get_item *const *items,
+                            size_t count, const struct sbx_batch_report *report);
+sbx_status border_put_tar(struct border_call *c, struct sbx_sandbox *box, const char *dir,
+                          const struct sbx_source *tar);
+sbx_status border_get_tar(struct border_call *c, struct sbx_sandbox *box, const char *dir, const struct sbx_sink *tar);
+sbx_status border_wait_state(struct border_call *c, struct sbx_sandbox *box, uint32_t state_mask,
+                             const struct sbx_info_sink *out);
+
+#endif /* SBX_HOST_BORDER_H */

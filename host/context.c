@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/context.h"
+
+#include "base/cleanup.h"
+#include "host/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct instance *context_find(const struct sbx_context *ctx, const char *name, size_t len)
+{
+    for (size_t i = 0; i < ctx->instance_count; i++) {
+        const char *known = ctx->instances[i].name;
+        if (strlen(known) == len && memcmp(known, name, len) == 0)
+            return &ctx->instances[i];
+    }
+    return NULL;
+}
+
+struct instance *context_default(const struct sbx_context *ctx)
+{
+    const char *name = ctx->config->default_instance;
+    return name != NULL ? context_find(ctx, name, strlen(name)) : NULL;
+}
+
+/* 1 for what may stand in an error, a log line or a file name as it is. */
+static int is_plain(const char *text, size_t max)
+{
+    size_t len = 0;
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        if (*p <= ' ' || *p >= 0x7f || ++len > max)
+            return 0;
+    }
+    return len > 0;
+}
+
+sbx_status context_locate(struct sbx_context *ctx, const char *id, struct instance **instance, const char **native,
+                          struct sbx_error *error)
+{
+    if (id == NULL || !is_plain(id, 2 * SBX_ID_SIZE - 2))
+        return error_set(error, SBX_E_INVALID, "sandbox id: expected INSTANCE/ID, printable and without spaces");
+    const char *slash = strchr(id, '/');
+    *native = slash != NULL ? slash + 1 : id;
+    if (**native == '\0' || slash == id || strlen(*native) >= SBX_ID_SIZE)
+        return error_set(error, SBX_E_INVALID, "sandbox id '%s': expected INSTANCE/ID", id);
+    if (slash == NULL) {
+        *instance = context_default(ctx);
+        if (*instance == NULL)
+            return error_set(error, SBX_E_CONFIG, "%s: no default provider; give the id as INSTANCE/ID", id);
+        return SBX_OK;
+    }
+    *instance = context_find(ctx, id, (size_t)(slash - id));
+    if (*instance == NULL)
+        return error_set(error, SBX_E_CONFIG, "%s: no provider named '%.*s' is configured", id, (int)(slash - id), id);
+    return SBX_OK;
+}
+
+/* --- opening ---------------------------------------------------------------------------------------------------- */
+
+static void host_log(void *user, int32_t level, const char *where, const char *message)
+{
+    struct instance *instance = user;
+    if (message == NULL)
+        return;
+    if (level < SBX_LOG_DEBUG || level > SBX_LOG_ERROR)
+        level = SBX_LOG_INFO;
+    if (where == NULL || strcmp(where, instance->name) == 0)
+        log_line(instance->context->log, level, instance->name, "%s", message);
+    else
+        log_line(instance->context->log, level, instance->name, "%s: %s", where, message);
+}
+
+static const void *host_service(void *user, const char *id)
+{
+    (void)user;
+    (void)id;
+    return NULL;
+}
+
+/* Copies a capability's table; one that is too short is treated as not offered, and said so. */
+static void take_table(struct instance *instance, struct sbx_backend *backend, const char *id, void *table,
+                       uint32_t size)
+{
+    const void *theirs = instance->plugin->backend.get_extension(backend, id);
+    uint32_t n = 0;
+    memset(table, 0, size);
+    if (theirs == NULL)
+        return;
+    memcpy(&n, theirs, sizeof n);
+    if (n < size) {
+        log_line(instance->context->log, SBX_LOG_WARN, instance->name, "the table of %s has %u bytes, not %u: ignored",
+                 id, n, size);
+        return;
+    }
+    memcpy(table, theirs, size);
+    /* Every slot of a table is required; the slots are the pointers behind its head. */
+    for (size_t at = 2 * sizeof(uint32_t); at + sizeof(void *) <= size; at += sizeof(void *)) {
+        void *slot;
+        memcpy(&slot, (char *)table + at, sizeof slot);
+        if (slot == NULL) {
+            log_line(instance->context->log, SBX_LOG_WARN, instance->name, "the table of %s lacks a slot: ignored", id);
+            memset(table, 0, size);
+            return;
+        }
+    }
+}
+
+static void take_tables(struct instance *instance, struct sbx_backend *backend)
+{
+    struct instance_tables *t = &instance->tables;
+    take_table(instance, backend, SBX_EXT_STAT, &t->stat, sizeof t->stat);
+    take_table(instance, backend, SBX_EXT_FS, &t->fs, sizeof t->fs);
+    take_table(instance, backend, SBX_EXT_BATCH, &t->batch, sizeof t->batch);
+    take_table(instance, backend, SBX_EXT_ARCHIVE, &t->archive, sizeof t->archive);
+    take_table(instance, backend, SBX_EXT_WAIT, &t->wait, sizeof t->wait);
+}
+
+static sbx_status open_backend(struct instance *instance, const struct loader_plugin *plugin,
+                               const struct config_pair *pairs, size_t count, struct sbx_call *call)
+{
+    CLEANUP_FREE struct sbx_kv *items = calloc(count + 1, sizeof *items);
+    if (items == NULL)
+        return error_no_memory(call->error);
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct sbx_kv){pairs[i].key, pairs[i].value};
+    struct sbx_open_args args = SBX_INIT(args);
+    args.instance = instance->name;
+    args.config = (struct sbx_kvs){items, count};
+    instance->host = (struct sbx_host){.size = sizeof instance->host,
+                                       .abi_minor = SBX_ABI_MINOR,
+                                       .user = instance,
+                                       .name = "libsbx",
+                                       .version = sbx_version(),
+                                       .log = host_log,
+                                       .get_service = host_service};
+    struct sbx_backend *backend = NULL;
+    sbx_status status = plugin->backend.open(&instance->host, call, &args, &backend);
+    if (status != SBX_OK)
+        return status < 0 ? status : SBX_E_FAILED;
+    if (backend == NULL)
+        return error_set(call->error, SBX_E_PROTOCOL, "open answered ok without a backend");
+    instance->plugin = plugin;
+    instance->is_serial = plugin->descriptor.threads != SBX_THREADS_PARALLEL;
+    instance->backend = backend;
+    take_tables(instance, backend);
+    return SBX_OK;
+}
+
+sbx_status context_open_instance(struct instance *instance, struct sbx_call *call)
+{
+    if (atomic_load_explicit(&instance->is_open, memory_order_acquire))
+        return SBX_OK;
+    struct sbx_context *ctx = instance->context;
+    sbx_status status = SBX_OK;
+    (void)pthread_mutex_lock(&instance->lock);
+    if (!atomic_load(&instance->is_open)) {
+        const struct loader_plugin *plugin = NULL;
+        struct config_pair *pairs = NULL;
+        size_t count = 0;
+        status = loader_load((const char *const *)ctx->config->plugin_paths, instance->config->plugin, ctx->log,
+                             &plugin, call->error);
+        if (status == SBX_OK)
+            status = config_resolve(instance->config, &plugin->descriptor, ctx->log, NULL, NULL, &pairs, &count,
+                                    call->error);
+        if (status == SBX_OK) {
+            status = open_backend(instance, plugin, pairs, count, call);
+            config_pairs_destroy(pairs, count);
+        }
+        if (status == SBX_OK)
+            atomic_store_explicit(&instance->is_open, 1, memory_order_release);
+    }
+    (void)pthread_mutex_unlock(&instance->lock);
+    return status;
+}
+
+int context_offers(const struct instance *instance, const char *capability)
+{
+    const struct instance_tables *t = &instance->tables;
+    const struct {
+        const char *id;
+        uint32_t size;
+    } own[] = {{SBX_EXT_STAT, t->stat.size},
+               {SBX_EXT_FS, t->fs.size},
+               {SBX_EXT_BATCH, t->batch.size},
+               {SBX_EXT_ARCHIVE, t->archive.size},
+               {SBX_EXT_WAIT, t->wait.size}};
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (strcmp(own[i].id, capability) == 0)
+            return own[i].size != 0;
+    return instance->plugin->backend.get_extension(instance->backend, capability) != NULL;
+}
+
+/* --- the context itself ----------------------------------------------------------------------------------------- */
+
+static int make_instances(struct sbx_context *ctx)
+{
+    ctx->instances = calloc(ctx->config->instance_count + 1, sizeof *ctx->instances);
+    if (ctx->instances == NULL)
+        return -1;
+    for (size_t i = 0; i < ctx->config->instance_count; i++) {
+        struct instance *instance = &ctx->instances[i];
+        instance->context = ctx;
+        instance->config = &ctx->config->instances[i];
+        instance->name = instance->config->name;
+        if (gate_init(&instance->gate) != 0)
+            return -1;
+        (void)pthread_mutex_init(&instance->lock, NULL);
+        ctx->instance_count++;
+    }
+    return 0;
+}
+
+static sbx_status take_open_options(const struct sbx_open_options *options, struct sbx_open_options *out,
+                                    struct sbx_error *error)
+{
+    sbx_status status = sbx_take(out, sizeof *out, options);
+    if (status != SBX_OK)
+        return error_set(error, status, "open: options have %s", status == SBX_E_INVALID ? "no size" : "unknown parts");
+    if ((out->flags & ~(uint32_t)SBX_OPEN_NO_FILES) != 0)
+        return error_set(error, SBX_E_UNSUPPORTED, "open: unknown flags 0x%x", out->flags);
+    out->size = sizeof *out;
+    return SBX_OK;
+}
+
+sbx_status sbx_open(const struct sbx_open_options *options, sbx_context **out, struct sbx_error *error)
+{
+    if (out == NULL)
+        return error_set(error, SBX_E_INVALID, "open: no place for the context");
+    *out = NULL;
+    struct sbx_open_options taken;
+    sbx_status status = take_open_options(options, &taken, error);
+    if (status != SBX_OK)
+        return status;
+    struct sbx_context *ctx = calloc(1, sizeof *ctx);
+    if (ctx == NULL)
+        return error_no_memory(error);
+    status = config_load(&taken, NULL, NULL, &ctx->config, error);
+    if (status == SBX_OK) {
+        ctx->log = log_create(taken.log, taken.user, taken.log_level > 0 ? taken.log_level : ctx->config->log_level);
+        if (ctx->log == NULL || make_instances(ctx) != 0)
+            status = error_no_memory(error);
+    }
+    if (status != SBX_OK) {
+        sbx_close(ctx);
+        return status;
+    }
+    *out = ctx;
+    return SBX_OK;
+}
+
+static int is_unused(sbx_context *ctx)
+{
+    int used = atomic_load(&ctx->ops);
+    for (size_t i = 0; i < ctx->instance_count; i++)
+        used |= atomic_load(&ctx->instances[i].handles);
+    return used == 0;
+}
+
+void sbx_close(sbx_context *ctx)
+{
+    if (ctx == NULL)
+        return;
+    /* What was not given back still points here: a leak is better than a use after free. */
+    if (!is_unused(ctx)) {
+        log_line(ctx->log, SBX_LOG_ERROR, "close", "sandboxes or operations of this context were not given back");
+        return;
+    }
+    for (size_t i = 0; i < ctx->instance_count; i++) {
+        struct instance *instance = &ctx->instances[i];
+        if (atomic_load(&instance->is_open))
+            instance->plugin->backend.close(instance->backend);
+        gate_finish(&instance->gate);
+        (void)pthread_mutex_destroy(&instance->lock);
+    }
+    free(ctx->instances);
+    log_destroy(ctx->log);
+    config_destroy(ctx->config);
+    free(ctx);
+}
+
+void sbx_config_files(sbx_context *ctx, void (*report)(void *user, const char *path), void *user)
+{
+    if (ctx == NULL || report == NULL || ctx->config->files == NULL)
+        return;
+    for (char **file = ctx->config->files; *file != NULL; file++)
+        report(user, *file);
+}
