@@ -10,70 +10,15 @@
 
 #include <string.h>
 
-/* --- checking --------------------------------------------------------------------------------------------------- */
-
-struct findings {
-    config_report *report;
-    void *user;
-    size_t count;
-};
-
-static void count_finding(void *user, const struct sbx_finding *finding)
-{
-    struct findings *f = user;
-    f->count++;
-    if (f->report != NULL)
-        f->report(f->user, finding);
-}
-
-static void check_instance(const struct config *config, const struct config_instance *instance, struct log *log,
-                           struct findings *f)
-{
-    struct sbx_error error = SBX_INIT(error);
-    const struct loader_plugin *plugin = NULL;
-    struct config_pair *pairs = NULL;
-    size_t count = 0;
-    size_t before = f->count;
-    sbx_status status = loader_load((const char *const *)config->plugin_paths, instance->plugin, log, &plugin, &error);
-    if (status == SBX_OK)
-        status = config_resolve(instance, &plugin->descriptor, log, count_finding, f, &pairs, &count, &error);
-    if (status == SBX_OK)
-        config_pairs_destroy(pairs, count);
-    else if (f->count == before)
-        count_finding(f, &(struct sbx_finding){.size = sizeof(struct sbx_finding),
-                                               .line = instance->line,
-                                               .file = instance->file,
-                                               .message = error.message});
-}
-
 sbx_status sbx_config_check(const struct sbx_open_options *options, config_report *report, void *user,
                             struct sbx_error *error)
 {
     struct sbx_open_options o;
-    struct config *config = NULL;
-    struct findings f = {.report = report, .user = user};
-    struct sbx_error first = SBX_INIT(first);
     sbx_status status = api_take(&o, sizeof o, options, "config", error);
     if (status != SBX_OK)
         return status;
     o.size = sizeof o;
-    status = config_load(&o, count_finding, &f, &config, &first);
-    if (status != SBX_OK) {
-        sbx_give(error, &first, sizeof first);
-        return status;
-    }
-    struct log *log = log_create(o.log, o.user, o.log_level > 0 ? o.log_level : config->log_level);
-    if (log == NULL) {
-        config_destroy(config);
-        return error_no_memory(error);
-    }
-    for (size_t i = 0; i < config->instance_count; i++)
-        check_instance(config, &config->instances[i], log, &f);
-    log_destroy(log);
-    config_destroy(config);
-    if (f.count == 0)
-        return SBX_OK;
-    return error_set(error, SBX_E_CONFIG, "config: %zu %s found", f.count, f.count == 1 ? "problem" : "problems");
+    return config_check(&o, report, user, error);
 }
 
 /* --- providers -------------------------------------------------------------------------------------------------- */

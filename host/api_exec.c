@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define CAPTURE_DEFAULT (10u << 20)
+#define CAPTURE_MOST (SIZE_MAX / 4)
 #define RUN_FLAGS                                                                                                      \
     (SBX_RUN_MERGE | SBX_RUN_NO_TIMEOUT | SBX_RUN_IN_FD | SBX_RUN_OUT_FD | SBX_RUN_ERR_FD | SBX_RUN_CAPTURE |          \
      SBX_RUN_DISCARD_AFTER)
@@ -181,7 +181,8 @@ static void set_sink(struct exec_run *run, int stream, int fd)
         flow_sink_to_fd(sink, fd);
     if (run->op != NULL && (o->flags & SBX_RUN_CAPTURE) != 0) {
         sink->capture = &run->op->captured[stream];
-        capture_init(sink->capture, o->max_output != 0 ? o->max_output : CAPTURE_DEFAULT,
+        uint64_t max = o->max_output != 0 ? o->max_output : run->op->ctx->config->capture_limit;
+        capture_init(sink->capture, max < CAPTURE_MOST ? (size_t)max : CAPTURE_MOST,
                      (o->flags & SBX_RUN_DISCARD_AFTER) != 0);
     }
     if (o->on_output != NULL) {
