@@ -9,8 +9,8 @@
 #include "guest/ops.h"
 
 static const struct request_kind *const KINDS[] = {
-    &op_exec,   &op_read,   &op_write, &op_stat,     &op_list,     &op_mkdir,
-    &op_remove, &op_rename, &op_info,  &op_shutdown, &op_lifetime,
+    &op_exec,   &op_read,    &op_write,   &op_stat, &op_list,     &op_mkdir,    &op_remove,
+    &op_rename, &op_tar_get, &op_tar_put, &op_info, &op_shutdown, &op_lifetime,
 };
 
 uint64_t request_features(void)
