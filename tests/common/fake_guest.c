@@ -227,6 +227,8 @@ static sbx_status fake_connect(void *user, struct sbx_call *call, int *fd)
         return call_fail(call, SBX_E_GONE, "fake: nobody listens");
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
         die("socketpair");
+    if (fake->narrow && setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &(int){4096}, sizeof(int)) != 0)
+        die("setsockopt");
     struct fake_conn *c = &fake->conns[number];
     *c = (struct fake_conn){.fake = fake, .fd = fds[1], .number = number};
     if (pthread_create(&c->thread, NULL, play, c) != 0)

@@ -29,6 +29,7 @@ struct fake_guest {
     void (*script)(struct fake_conn *c, void *user); /* from after the greeting; the end closes the connection */
     void *user;
     int no_greeting; /* the script does that, too */
+    int narrow;      /* the client's socket takes little at once, so that it is soon stuck with what is not read */
     int max;         /* connections that can be made; the next is SBX_E_GONE. 0: FAKE_MAX */
     int made;
     pthread_mutex_t lock;
