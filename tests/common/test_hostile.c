@@ -307,6 +307,8 @@ static void lie_script(struct fake_conn *c, void *user)
     }
     /* The truth comes too late. */
     fake_exited(c, 0);
+    if (lie == LIE_OVER_CREDIT)
+        (void)usleep(300 * 1000);
     (void)fake_until(c, FRAME_HELLO);
 }
 
@@ -328,7 +330,8 @@ static void every_single_lie_is_a_broken_protocol(void **state)
         sbx_status status = run_on(&run, fake.link);
         fake_stop(&fake);
         if (status != SBX_E_PROTOCOL)
-            fail_msg("lie %d: status %d, message '%s'", i, status, run.error.message);
+            fail_msg("lie %d: status %d, message %s, %d bytes came", i, status, run.error.message,
+                     (int)run.result.out_bytes);
         assert_int_equal(run.error.flags, SBX_ERR_MAYBE_APPLIED);
         assert_int_equal(run.result.flags & (SBX_EXITED | SBX_SIGNALLED | SBX_TIMED_OUT), 0);
         assert_true(run.out.data.len <= WIRE_WINDOW);
