@@ -264,14 +264,14 @@ static void compose(struct guest_request *r)
 {
     if (!can_compose(r))
         return;
+    while (r->in.eager && !feed_has_fd(r) && can_feed(r))
+        pull_feed(r);
     if (r->why != SBX_OK && !r->cancel_sent) {
         r->cancel_sent = 1;
         append_frame(r, FRAME_CANCEL, 0, NULL, 0);
     }
     give_credit(r, 0);
     give_credit(r, 1);
-    while (r->in.eager && !feed_has_fd(r) && can_feed(r))
-        pull_feed(r);
     if (r->tx.failed != 0) {
         guest_request_cancel(r, call_fail(r->call, SBX_E_NO_MEMORY, "%s: no memory to send", r->what));
         r->broken = 1;
