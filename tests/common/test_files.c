@@ -203,6 +203,7 @@ static void write_of_nothing_is_an_empty_file(void **state)
     assert_int_equal(w.eof, 1);
     assert_int_equal(w.has_mode + w.has_length, 0);
     assert_int_equal(w.data.len, 0);
+    buf_finish(&w.data);
 }
 
 static void write_of_another_length_than_announced_is_cancelled(void **state)
