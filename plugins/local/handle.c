@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * handle.c - one sandbox, as its handle has it: nearly everything is a request to the guest.
+ */
+#include "plugins/local/sandbox.h"
+
+#include "base/cleanup.h"
+#include "plugins/local/cgroup.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { FACTS = 12, FACT_SIZE = 64 };
+
+static sbx_status connect_handle(void *user, struct sbx_call *call, int *fd)
+{
+    struct sbx_handle *h = user;
+    return sandbox_connect(h->backend, h->record.id, call, fd);
+}
+
+static const char *handle_id(struct sbx_handle *h)
+{
+    return h->record.id;
+}
+
+static void handle_release(struct sbx_handle *h)
+{
+    if (h == NULL)
+        return;
+    guest_close(h->link);
+    record_finish(&h->record);
+    free(h);
+}
+
+sbx_status handle_make(struct sbx_backend *b, struct record *record, int entry_fd, struct sbx_call *call,
+                       struct sbx_handle **out)
+{
+    CLEANUP_FREE char *data = NULL;
+    struct sbx_kvs envs = {0};
+    int error = record_read_envs(entry_fd, &data, &envs);
+    if (error != 0)
+        return call_fail_errno(call, error, "sandbox %s: its environment", record->id);
+    struct sbx_handle *h = calloc(1, sizeof *h);
+    if (h != NULL) {
+        h->backend = b;
+        h->record = *record;
+        memset(record, 0, sizeof *record);
+        struct guest_link_options options = {.connect = connect_handle,
+                                             .user = h,
+                                             .default_user = h->record.user,
+                                             .workdir = h->record.workdir,
+                                             .envs = &envs};
+        h->link = guest_open(&options);
+    }
+    free((void *)(uintptr_t)envs.items);
+    if (h == NULL || h->link == NULL) {
+        handle_release(h);
+        return call_fail(call, SBX_E_NO_MEMORY, "sandbox: no memory");
+    }
+    *out = h;
+    return SBX_OK;
+}
+
+static sbx_status handle_remove(struct sbx_handle *h, struct sbx_call *call)
+{
+    return sandbox_destroy(h->backend, h->record.id, call);
+}
+
+/* --- reports ----------------------------------------------------------------------------------------------------- */
+
+struct facts {
+    struct sbx_kv *items;
+    size_t count;
+    size_t used;
+    char text[FACTS][FACT_SIZE];
+};
+
+static void add(struct facts *facts, const char *key, const char *value)
+{
+    facts->items[facts->count++] = (struct sbx_kv){key, value};
+}
+
+static void add_number(struct facts *facts, const char *key, const char *format, uint64_t number)
+    __attribute__((format(printf, 3, 0)));
+static void add_number(struct facts *facts, const char *key, const char *format, uint64_t number)
+{
+    if (number == 0 || facts->used == FACTS)
+        return;
+    char *text = facts->text[facts->used++];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)snprintf(text, FACT_SIZE, format, number);
+#pragma GCC diagnostic pop
+    add(facts, key, text);
+}
+
+/* Which limits hold, and by what, stands here: one that is not named is not there. */
+static void add_facts(struct facts *facts, const struct record *record)
+{
+    add(facts, "provider.users", ids_name(&record->ids));
+    add(facts, "provider.network", record->network == SBX_NET_FULL ? "full" : "none");
+    if (record->image != NULL)
+        add(facts, "provider.image", record->image);
+    if (record->bound != 0)
+        add(facts, "provider.bound", "yes");
+    add_number(facts, "provider.pid", "%" PRIu64, (uint64_t)record->pid);
+    add_number(facts, "provider.limit.memory", "%" PRIu64 " MiB (cgroup)", record->memory_mib);
+    add_number(facts, "provider.limit.cpu", "%" PRIu64 " millicpus (cgroup)", record->cpu_millis);
+    add_number(facts, "provider.limit.disk", "%" PRIu64 " MiB (tmpfs)", record->disk_mib);
+    add_number(facts, "provider.limit.processes", "%" PRIu64 " (rlimit)", record->processes);
+}
+
+sbx_status handle_report(const struct record *record, const struct sbx_info_sink *out, struct sbx_call *call)
+{
+    struct sbx_info_sink sink;
+    struct facts facts = {0};
+    sbx_view(&sink, sizeof sink, out);
+    CLEANUP_FREE struct sbx_kv *items = calloc(record->metadata.count + FACTS, sizeof *items);
+    if (items == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "info: no memory");
+    facts.items = items;
+    for (size_t i = 0; i < record->metadata.count; i++)
+        add(&facts, record->metadata.items[i].key, record->metadata.items[i].value);
+    add_facts(&facts, record);
+    struct sbx_info info = {.size = sizeof info,
+                            .state = SBX_STATE_RUNNING,
+                            .id = record->id,
+                            .name = record->name,
+                            .provider_state = "running",
+                            .created_ms = record->created_ms,
+                            .expires_ms = record->expires_ms,
+                            .metadata = {items, facts.count}};
+    if (sink.item(sink.user, &info) != 0)
+        return call_fail(call, SBX_E_STOPPED, "info: stopped by the caller");
+    return SBX_OK;
+}
+
+static sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out)
+{
+    if (sandbox_state(&h->record) != SANDBOX_RUNNING)
+        return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->record.id);
+    return handle_report(&h->record, out, call);
+}
+
+/* --- requests to the guest --------------------------------------------------------------------------------------- */
+
+static uint64_t oom_kills(const struct sbx_handle *h)
+{
+    return h->record.memory_mib == 0 ? 0 : cgroup_oom_kills(h->record.cgroups, h->record.cgroup_count);
+}
+
+static sbx_status handle_exec(struct sbx_handle *h, struct sbx_call *call, const struct sbx_exec_args *args,
+                              struct sbx_exec_result *out)
+{
+    uint64_t before = oom_kills(h);
+    sbx_status status = guest_exec(h->link, call, args, h->backend->config.timeout_ms, out);
+    if (status == SBX_OK && out != NULL && oom_kills(h) > before) {
+        struct sbx_exec_result result;
+        sbx_view(&result, sizeof result, out);
+        if (result.exit_code != 0)
+            result.flags |= SBX_OUT_OF_MEMORY;
+        sbx_give(out, &result, sizeof result);
+    }
+    return status;
+}
+
+static sbx_status handle_read(struct sbx_handle *h, struct sbx_call *call, const char *path,
+                              const struct sbx_read_args *args, const struct sbx_sink *out)
+{
+    return guest_read_file(h->link, call, path, args, out);
+}
+
+static sbx_status handle_write(struct sbx_handle *h, struct sbx_call *call, const char *path,
+                               const struct sbx_write_args *args, const struct sbx_source *in)
+{
+    return guest_write_file(h->link, call, path, args, in);
+}
+
+static sbx_status handle_stat(struct sbx_handle *h, struct sbx_call *call, const char *path, struct sbx_file_stat *out)
+{
+    return guest_stat(h->link, call, path, out);
+}
+
+static sbx_status handle_list(struct sbx_handle *h, struct sbx_call *call, const char *dir,
+                              const struct sbx_entry_sink *out)
+{
+    return guest_list(h->link, call, dir, out);
+}
+
+static sbx_status handle_mkdir(struct sbx_handle *h, struct sbx_call *call, const char *dir, uint32_t mode,
+                               uint32_t flags)
+{
+    return guest_mkdir(h->link, call, dir, mode, flags);
+}
+
+static sbx_status handle_unlink(struct sbx_handle *h, struct sbx_call *call, const char *path, uint32_t flags)
+{
+    return guest_remove(h->link, call, path, flags);
+}
+
+static sbx_status handle_rename(struct sbx_handle *h, struct sbx_call *call, const char *from, const char *to)
+{
+    return guest_rename(h->link, call, from, to);
+}
+
+static sbx_status handle_put(struct sbx_handle *h, struct sbx_call *call, const struct sbx_put_item *const *items,
+                             size_t count, const struct sbx_batch_report *report)
+{
+    return guest_put_files(h->link, call, items, count, report);
+}
+
+static sbx_status handle_get(struct sbx_handle *h, struct sbx_call *call, const struct sbx_get_item *const *items,
+                             size_t count, const struct sbx_batch_report *report)
+{
+    return guest_get_files(h->link, call, items, count, report);
+}
+
+static sbx_status handle_put_tar(struct sbx_handle *h, struct sbx_call *call, const char *dir,
+                                 const struct sbx_source *tar)
+{
+    return guest_put_tar(h->link, call, dir, tar);
+}
+
+static sbx_status handle_get_tar(struct sbx_handle *h, struct sbx_call *call, const char *dir,
+                                 const struct sbx_sink *tar)
+{
+    return guest_get_tar(h->link, call, dir, tar);
+}
+
+/* --- tables --------------------------------------------------------------------------------------------------------
+ */
+
+static const struct sbx_stat_ops stat_ops = {.size = sizeof stat_ops, .stat = handle_stat};
+static const struct sbx_fs_ops fs_ops = {.size = sizeof fs_ops,
+                                         .list = handle_list,
+                                         .mkdir = handle_mkdir,
+                                         .remove = handle_unlink,
+                                         .rename = handle_rename};
+static const struct sbx_batch_ops batch_ops = {.size = sizeof batch_ops, .put = handle_put, .get = handle_get};
+static const struct sbx_archive_ops archive_ops = {
+    .size = sizeof archive_ops, .put_tar = handle_put_tar, .get_tar = handle_get_tar};
+static const uint32_t no_table = 1; /* terminals come with exec */
+
+const void *handle_extension(const char *id)
+{
+    static const struct {
+        const char *id;
+        const void *table;
+    } extensions[] = {{SBX_EXT_STAT, &stat_ops},
+                      {SBX_EXT_FS, &fs_ops},
+                      {SBX_EXT_BATCH, &batch_ops},
+                      {SBX_EXT_ARCHIVE, &archive_ops},
+                      {SBX_EXT_TTY, &no_table}};
+    for (size_t i = 0; id != NULL && i < sizeof extensions / sizeof extensions[0]; i++)
+        if (strcmp(id, extensions[i].id) == 0)
+            return extensions[i].table;
+    return NULL;
+}
+
+static uint32_t handle_support(struct sbx_handle *h, const char *id)
+{
+    (void)h;
+    return handle_extension(id) != NULL ? SBX_SUPPORT_NATIVE : SBX_SUPPORT_NONE;
+}
+
+const struct sbx_handle_ops handle_ops = {
+    .size = sizeof handle_ops,
+    .id = handle_id,
+    .release = handle_release,
+    .remove = handle_remove,
+    .support = handle_support,
+    .info = handle_info,
+    .exec = handle_exec,
+    .read_file = handle_read,
+    .write_file = handle_write,
+};

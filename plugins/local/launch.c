@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * launch.c - one copy of the host's process (clone without an exit signal, so that only we can wait for it) enters the
+ * namespaces, waits until its ids are mapped from outside, prepares itself, and starts the program from a vfork; then
+ * it ends, and the program belongs to the system's init.
+ */
+#include "plugins/local/launch.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum { MOUNTS_MAX = 64, SIGNALS = 64, OPEN_FILES = 65536, OPEN_FILES_SOFT = 4096 };
+enum { INSIDE_ROOT = 0 };
+
+struct failure { /* what the child tells */
+    int step;
+    int error;
+};
+enum { STEP_NONE, STEP_IDS, STEP_MOUNT, STEP_SOURCE, STEP_DIRS, STEP_LIMIT, STEP_FDS, STEP_EXEC };
+static const char *const step_names[] = {"",
+                                         "taking the sandbox's user ids",
+                                         "mounting",
+                                         "opening a directory for the sandbox",
+                                         "preparing the sandbox's directories",
+                                         "setting limits",
+                                         "preparing descriptors",
+                                         "executing bubblewrap"};
+
+/* --- in the child: nothing but system calls ------------------------------------------------------------------ */
+
+static void fail_child(int status_fd, int step, int error) __attribute__((noreturn));
+static void fail_child(int status_fd, int step, int error)
+{
+    struct failure failure = {step, error};
+    ssize_t n = write(status_fd, &failure, sizeof failure);
+    _exit(n == (ssize_t)sizeof failure ? 1 : 2);
+}
+
+static void write_proc(const char *path, const char *text)
+{
+    CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+        return; /* the probes of the tests tell whether it took */
+}
+
+/* Sources are opened before the change of user, when the caller's own rights still count. */
+static void open_sources(const struct launch_plan *plan, int *fds, int status_fd)
+{
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        fds[i] = -1;
+        if (plan->mounts[i].source == NULL)
+            continue;
+        fds[i] = open(plan->mounts[i].source, O_PATH | O_CLOEXEC);
+        if (fds[i] < 0)
+            fail_child(status_fd, STEP_SOURCE, errno);
+    }
+}
+
+static void become_inside_root(const struct launch_plan *plan, int status_fd)
+{
+    if (plan->ids->kind != IDS_SINGLE && syscall(SYS_setgroups, 0, NULL) != 0)
+        fail_child(status_fd, STEP_IDS, errno);
+    if (syscall(SYS_setresgid, INSIDE_ROOT, INSIDE_ROOT, INSIDE_ROOT) != 0 ||
+        syscall(SYS_setresuid, INSIDE_ROOT, INSIDE_ROOT, INSIDE_ROOT) != 0)
+        fail_child(status_fd, STEP_IDS, errno);
+}
+
+static int mount_one(const struct launch_mount *mount_, int source_fd)
+{
+    char text[64];
+    if (mkdir(mount_->target, 0755) != 0)
+        return errno;
+    if (mount_->source == NULL) {
+        (void)snprintf(text, sizeof text, "mode=0755,size=%lluM,nr_inodes=%llu", (unsigned long long)mount_->mib,
+                       (unsigned long long)mount_->mib * 256 + 1024);
+        return mount("tmpfs", mount_->target, "tmpfs", MS_NOSUID | MS_NODEV, text) == 0 ? 0 : errno;
+    }
+    (void)snprintf(text, sizeof text, "/proc/self/fd/%d", source_fd);
+    return mount(text, mount_->target, NULL, MS_BIND | MS_REC, NULL) == 0 ? 0 : errno;
+}
+
+static void mount_stage(const struct launch_plan *plan, const int *fds, int status_fd)
+{
+    if (plan->mount_count == 0)
+        return;
+    if (mount("tmpfs", LAUNCH_STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=256k") != 0)
+        fail_child(status_fd, STEP_MOUNT, errno);
+    for (size_t i = 0; i < plan->mount_count; i++) {
+        int error = mount_one(&plan->mounts[i], fds[i]);
+        if (error != 0)
+            fail_child(status_fd, STEP_MOUNT, error);
+    }
+}
+
+static void prepare_dirs(const struct launch_plan *plan, int status_fd)
+{
+    uid_t owner = plan->ids->kind == IDS_SINGLE ? INSIDE_ROOT : IDS_SANDBOX;
+    for (size_t i = 0; i < plan->dir_count; i++) {
+        const struct launch_dir *dir = &plan->dirs[i];
+        if (plan->make_dirs && mkdir(dir->path, 0700) != 0 && errno != EEXIST)
+            fail_child(status_fd, STEP_DIRS, errno);
+        if (lchown(dir->path, owner, (gid_t)owner) != 0 || chmod(dir->path, dir->mode) != 0)
+            fail_child(status_fd, STEP_DIRS, errno);
+    }
+}
+
+static void limit(int resource, rlim_t soft, rlim_t hard)
+{
+    struct rlimit now;
+    if (getrlimit((__rlimit_resource_t)resource, &now) != 0)
+        return;
+    now.rlim_max = now.rlim_max < hard ? now.rlim_max : hard;
+    now.rlim_cur = now.rlim_max < soft ? now.rlim_max : soft;
+    (void)setrlimit((__rlimit_resource_t)resource, &now);
+}
+
+static void enter_namespaces(const struct launch_plan *plan, int status_fd)
+{
+    int fds[MOUNTS_MAX];
+    open_sources(plan, fds, status_fd);
+    become_inside_root(plan, status_fd);
+    mount_stage(plan, fds, status_fd);
+    prepare_dirs(plan, status_fd);
+    write_proc("/proc/sys/user/max_user_namespaces", plan->nested > 0 ? "1" : "0");
+    if (plan->processes > 0)
+        limit(RLIMIT_NPROC, plan->processes, plan->processes);
+}
+
+/* Each function that a handler was set for is the host's: none may run here. Ignored signals would be inherited. */
+static void reset_signals(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    for (int i = 1; i <= SIGNALS; i++)
+        (void)sigaction(i, &action, NULL);
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void arrange_fds(const struct launch_plan *plan, int null_fd, int status_fd)
+{
+    if (dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(plan->err_fd, 2) < 0)
+        fail_child(status_fd, STEP_FDS, errno);
+    if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
+        fail_child(status_fd, STEP_FDS, errno);
+    for (size_t i = 0; i < plan->keep_count; i++)
+        if (fcntl(plan->keep_fds[i], F_SETFD, 0) != 0)
+            fail_child(status_fd, STEP_FDS, errno);
+}
+
+static void start_program(const struct launch_plan *plan, int null_fd, int status_fd) __attribute__((noreturn));
+static void start_program(const struct launch_plan *plan, int null_fd, int status_fd)
+{
+    static char *const empty[] = {NULL};
+    arrange_fds(plan, null_fd, status_fd);
+    limit(RLIMIT_CORE, 0, 0);
+    limit(RLIMIT_NOFILE, OPEN_FILES_SOFT, OPEN_FILES);
+    (void)setsid();
+    (void)umask(022);
+    if (chdir("/") != 0)
+        fail_child(status_fd, STEP_FDS, errno);
+    pid_t pid = vfork();
+    if (pid == 0) {
+        (void)syscall(SYS_execveat, plan->program_fd, "", plan->argv, empty, AT_EMPTY_PATH);
+        fail_child(status_fd, STEP_EXEC, errno);
+    }
+    if (pid < 0)
+        fail_child(status_fd, STEP_EXEC, errno);
+    _exit(0);
+}
+
+struct channel {
+    int go[2];     /* one byte to the child: your ids are mapped */
+    int status[2]; /* a failure from the child, or its end */
+    int null_fd;
+};
+
+static void run_child(const struct launch_plan *plan, const struct channel *channel) __attribute__((noreturn));
+static void run_child(const struct launch_plan *plan, const struct channel *channel)
+{
+    char byte;
+    (void)close(channel->go[1]);
+    reset_signals();
+    if (read(channel->go[0], &byte, 1) != 1)
+        _exit(1); /* the host process ended */
+    if (plan->own_users)
+        enter_namespaces(plan, channel->status[1]);
+    if (plan->run != NULL)
+        _exit(plan->run(plan->user));
+    start_program(plan, channel->null_fd, channel->status[1]);
+}
+
+/* --- in the host ----------------------------------------------------------------------------------------------- */
+
+static void finish_channel(struct channel *channel)
+{
+    int fds[] = {channel->go[0], channel->go[1], channel->status[0], channel->status[1], channel->null_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        if (fds[i] >= 0)
+            (void)close(fds[i]);
+}
+
+/* A copy of this process without an exit signal: wait4 with __WALL alone finds it. Signals are blocked meanwhile, so
+ * that no handler of the host's runs in the copy. */
+static pid_t fork_quietly(unsigned long flags, const struct launch_plan *plan, const struct channel *channel)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+    if (pid == 0)
+        run_child(plan, channel);
+    int saved = errno;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+    return pid;
+}
+
+static int wait_for(pid_t pid)
+{
+    int status = 0;
+    while (waitpid(pid, &status, __WALL) < 0)
+        if (errno != EINTR)
+            return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static int write_file(pid_t pid, const char *name, const char *text)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : errno;
+}
+
+struct map_job {
+    const char *program;
+    char *argv[9];
+    int null_fd;
+};
+
+static int exec_map(void *user)
+{
+    static char *const empty[] = {NULL};
+    struct map_job *job = user;
+    for (int fd = 0; fd <= 2; fd++)
+        if (dup2(job->null_fd, fd) < 0)
+            return 127;
+    if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
+        return 127;
+    (void)execve(job->program, job->argv, empty);
+    return 127;
+}
+
+/* newuidmap PID 0 OWN 1 1 FIRST COUNT. 0 or -1. */
+static int map_by_program(pid_t pid, int gid, const struct ids *ids, const struct channel *channel)
+{
+    char pid_text[16], own[16], first[16], count[16];
+    const char *program = ids_map_program(gid);
+    if (program == NULL)
+        return -1;
+    (void)snprintf(pid_text, sizeof pid_text, "%d", (int)pid);
+    (void)snprintf(own, sizeof own, "%u", gid ? ids->gid : ids->uid);
+    (void)snprintf(first, sizeof first, "%u", gid ? ids->gid_first : ids->uid_first);
+    (void)snprintf(count, sizeof count, "%u", gid ? ids->gid_count : ids->uid_count);
+    char zero[] = "0", one[] = "1", inside_one[] = "1", name[] = "newidmap";
+    struct map_job job = {program, {name, pid_text, zero, own, one, inside_one, first, count, NULL}, channel->null_fd};
+    struct launch_plan plan = {.run = exec_map, .user = &job};
+    struct channel ready = {{-1, -1}, {channel->status[0], channel->status[1]}, channel->null_fd};
+    if (pipe2(ready.go, O_CLOEXEC) != 0)
+        return -1;
+    pid_t helper = fork_quietly(0, &plan, &ready);
+    if (helper > 0 && write(ready.go[1], "g", 1) != 1)
+        helper = -1;
+    (void)close(ready.go[0]);
+    (void)close(ready.go[1]);
+    return helper > 0 && wait_for(helper) == 0 ? 0 : -1;
+}
+
+static int map_root(pid_t pid, const struct ids *ids)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "0 %u %u\n", ids->gid_first, ids->gid_count);
+    int error = write_file(pid, "gid_map", text);
+    (void)snprintf(text, sizeof text, "0 %u %u\n", ids->uid_first, ids->uid_count);
+    return error != 0 ? error : write_file(pid, "uid_map", text);
+}
+
+static int map_single(pid_t pid, const struct ids *ids)
+{
+    char text[64];
+    int error = write_file(pid, "setgroups", "deny");
+    (void)snprintf(text, sizeof text, "0 %u 1\n", ids->gid);
+    error = error != 0 ? error : write_file(pid, "gid_map", text);
+    (void)snprintf(text, sizeof text, "0 %u 1\n", ids->uid);
+    return error != 0 ? error : write_file(pid, "uid_map", text);
+}
+
+static const char blocked[] =
+    "user namespaces are refused on this machine; allow them with `sysctl -w user.max_user_namespaces=15000`, where it "
+    "exists also kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0; inside a "
+    "container they need --security-opt seccomp=unconfined or --privileged";
+
+static sbx_status map_ids(pid_t pid, const struct launch_plan *plan, const struct channel *channel,
+                          struct sbx_call *call, int *map_failed)
+{
+    const struct ids *ids = plan->ids;
+    if (ids->kind == IDS_MAPPED_SUBIDS) {
+        for (int gid = 1; gid >= 0; gid--)
+            if (map_by_program(pid, gid, ids, channel) != 0) {
+                *map_failed = 1;
+                return call_fail(call, SBX_E_UNAVAILABLE,
+                                 "%s: %s refused the user's subordinate ids; compare /etc/subuid and /etc/subgid and "
+                                 "see that the program is setuid root, or set users = single",
+                                 plan->step, gid ? "newgidmap" : "newuidmap");
+            }
+        return SBX_OK;
+    }
+    int error = ids->kind == IDS_SINGLE ? map_single(pid, ids) : map_root(pid, ids);
+    if (error == 0)
+        return SBX_OK;
+    return call_fail(call, SBX_E_UNAVAILABLE, "%s: mapping user ids: %s; %s", plan->step, strerrordesc_np(error),
+                     blocked);
+}
+
+static int join_cgroups(pid_t pid, const struct launch_plan *plan)
+{
+    char text[16];
+    int len = snprintf(text, sizeof text, "%d\n", (int)pid);
+    for (size_t i = 0; i < plan->cgroup_count; i++)
+        if (write(plan->cgroup_fds[i], text, (size_t)len) != len)
+            return errno;
+    return 0;
+}
+
+static sbx_status let_go(pid_t pid, const struct launch_plan *plan, struct channel *channel, struct sbx_call *call,
+                         int *map_failed)
+{
+    if (plan->own_users) {
+        sbx_status status = map_ids(pid, plan, channel, call, map_failed);
+        if (status != SBX_OK)
+            return status;
+    }
+    int error = join_cgroups(pid, plan);
+    if (error != 0)
+        return call_fail_errno(call, error, "%s: entering the sandbox's cgroup", plan->step);
+    if (write(channel->go[1], "g", 1) != 1)
+        return call_fail_errno(call, errno, "%s: start", plan->step);
+    return SBX_OK;
+}
+
+/* The child's failure, or SBX_OK at its silent end. */
+static sbx_status read_status(const struct launch_plan *plan, int fd, struct sbx_call *call)
+{
+    struct failure failure = {0, 0};
+    ssize_t n = 0;
+    do
+        n = read(fd, &failure, sizeof failure);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return SBX_OK;
+    if (n != (ssize_t)sizeof failure || failure.step <= STEP_NONE || failure.step > STEP_EXEC)
+        return call_fail(call, SBX_E_FAILED, "%s: the starting process broke off", plan->step);
+    int is_mount = failure.step == STEP_MOUNT && (failure.error == EPERM || failure.error == EACCES);
+    if (is_mount)
+        return call_fail(call, SBX_E_UNAVAILABLE, "%s: mounting is refused; %s", plan->step, blocked);
+    return call_fail_errno(call, failure.error, "%s: %s", plan->step, step_names[failure.step]);
+}
+
+static sbx_status open_channel(struct channel *channel, const struct launch_plan *plan, struct sbx_call *call)
+{
+    channel->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (channel->null_fd < 0 || pipe2(channel->go, O_CLOEXEC) != 0 || pipe2(channel->status, O_CLOEXEC) != 0)
+        return call_fail_errno(call, errno, "%s: descriptors", plan->step);
+    return SBX_OK;
+}
+
+static sbx_status fail_fork(const struct launch_plan *plan, int error, struct sbx_call *call)
+{
+    if (plan->own_users && (error == EPERM || error == ENOSPC || error == EINVAL))
+        return call_fail(call, SBX_E_UNAVAILABLE, "%s: %s", plan->step, blocked);
+    return call_fail_errno(call, error, "%s: fork", plan->step);
+}
+
+sbx_status launch_start(const struct launch_plan *plan, struct sbx_call *call, int *map_failed)
+{
+    CLEANUP(finish_channel) struct channel channel = {{-1, -1}, {-1, -1}, -1};
+    if (plan->mount_count > MOUNTS_MAX)
+        return call_fail(call, SBX_E_TOO_LARGE, "%s: more than %d directories", plan->step, (int)MOUNTS_MAX);
+    sbx_status status = open_channel(&channel, plan, call);
+    if (status != SBX_OK)
+        return status;
+    pid_t pid = fork_quietly(plan->own_users ? CLONE_NEWUSER | CLONE_NEWNS : 0, plan, &channel);
+    if (pid < 0)
+        return fail_fork(plan, errno, call);
+    status = let_go(pid, plan, &channel, call, map_failed);
+    (void)close(steal_fd(&channel.go[1]));
+    (void)close(steal_fd(&channel.status[1]));
+    sbx_status told = read_status(plan, channel.status[0], status == SBX_OK ? call : NULL);
+    int code = wait_for(pid);
+    if (status != SBX_OK || told != SBX_OK)
+        return status != SBX_OK ? status : told;
+    if (code != 0)
+        return call_fail(call, SBX_E_FAILED, "%s: the starting process ended with %d", plan->step, code);
+    return SBX_OK;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * launch.h - starts a program, or runs a function, in a user namespace with a sandbox's ids. The program's process is
+ * nobody's child here: it outlives the host process, gives it no SIGCHLD and no zombie, and nothing process-wide of the
+ * host is touched. Everything is prepared before the one fork; the child makes only async-signal-safe calls.
+ */
+#ifndef SBX_LOCAL_LAUNCH_H
+#define SBX_LOCAL_LAUNCH_H
+
+#include "plugins/common/plugin.h"
+#include "plugins/local/ids.h"
+
+#define LAUNCH_STAGE "/sys" /* covered by a small tmpfs in the child's mount namespace */
+
+struct launch_mount {
+    const char *source; /* bound with what is below it; NULL: a tmpfs of `mib` */
+    const char *target; /* directly below LAUNCH_STAGE; made */
+    uint64_t mib;
+};
+struct launch_dir {
+    const char *path;
+    uint32_t mode;
+};
+struct launch_plan {
+    const char *step; /* for messages: "create" */
+    const struct ids *ids;
+    int own_users; /* make the user namespace here; else the program does */
+    int nested;    /* user namespaces that the program still makes itself; further ones are refused by the kernel */
+
+    const struct launch_mount *mounts; /* needs own_users */
+    size_t mount_count;
+    const struct launch_dir *dirs; /* made, or given, to IDS_SANDBOX after the mounts */
+    size_t dir_count;
+    int make_dirs;
+
+    int (*run)(void *user); /* instead of a program: its answer is the exit code; waited for */
+    void *user;
+
+    int program_fd; /* executed with argv and an empty environment */
+    char *const *argv;
+    const int *keep_fds; /* inherited under their own numbers, which are above 2 */
+    size_t keep_count;
+    int err_fd;            /* the program's stderr; in and out are /dev/null */
+    uint32_t processes;    /* RLIMIT_NPROC; 0: as it is */
+    const int *cgroup_fds; /* cgroup.procs files that the program is put into */
+    size_t cgroup_count;
+};
+
+/* Program: SBX_OK once it was executed. Function: SBX_OK once it answered 0. SBX_E_UNAVAILABLE with cause and cure when
+ * the machine refuses user namespaces; *map_failed is then set when newuidmap or newgidmap was what refused. */
+sbx_status launch_start(const struct launch_plan *plan, struct sbx_call *call, int *map_failed);
+
+#endif /* SBX_LOCAL_LAUNCH_H */

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * local.c - the local provider: sandboxes on this machine, made by bubblewrap, with sbx-guest as their init. The
+ * descriptor, the configuration and the backend's slots.
+ */
+#include "plugins/local/sandbox.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+#include <link.h>
+#include <sys/stat.h>
+
+enum { BASE_DEFAULT = 1879048192, RANGES_DEFAULT = 4096, PROCESSES_DEFAULT = 4096, BIND_MAX = 32, PATH_LIMIT = 4096 };
+
+#define KEY(name_, type_, flags_, fallback_, help_)                                                                    \
+    &(const struct sbx_config_key)                                                                                     \
+    {                                                                                                                  \
+        .size = sizeof(struct sbx_config_key), .type = (type_), .flags = (flags_), .name = (name_),                    \
+        .fallback = (fallback_), .help = (help_)                                                                       \
+    }
+
+static const struct sbx_config_key *const config_keys[] = {
+    KEY("bwrap", SBX_KEY_PATH, 0, NULL, "the bubblewrap program; found in the usual folders by default"),
+    KEY("guest", SBX_KEY_PATH, 0, NULL, "the sbx-guest program; the installation's own by default"),
+    KEY("image", SBX_KEY_PATH, 0, NULL, "root directory of sandboxes made without an image; default: the system's own"),
+    KEY("bind_ro", SBX_KEY_PATH, SBX_KEY_REPEAT, NULL, "a further path of the host to show, read-only"),
+    KEY("network", SBX_KEY_STRING, 0, "none", "none (loopback only) or full (the host's own network)"),
+    KEY("timeout", SBX_KEY_SECONDS, 0, "0", "limit of commands that name none; 0: no limit"),
+    KEY("max_sandboxes", SBX_KEY_INT, 0, "0", "how many may live at once; 0: any number"),
+    KEY("max_processes", SBX_KEY_INT, 0, "4096", "processes and threads of one sandbox; 0: no limit"),
+    KEY("users", SBX_KEY_STRING, 0, "auto", "auto, mapped (65536 users of its own) or single (the caller alone)"),
+    KEY("uid_base", SBX_KEY_INT, 0, "1879048192", "root only: first host id of the ranges given to sandboxes"),
+    KEY("uid_ranges", SBX_KEY_INT, 0, "4096", "root only: how many ranges of 65536 ids there are"),
+    KEY("runtime_dir", SBX_KEY_PATH, 0, NULL, "folder for records and sockets; default $XDG_RUNTIME_DIR, root /run"),
+    KEY("state_dir", SBX_KEY_PATH, 0, NULL, "folder for writable trees; default $XDG_STATE_HOME, root /var/lib"),
+    NULL,
+};
+
+static const char *const extensions[] = {SBX_EXT_STAT, SBX_EXT_FS, SBX_EXT_BATCH, SBX_EXT_ARCHIVE, SBX_EXT_TTY, NULL};
+
+/* --- configuration ----------------------------------------------------------------------------------------------- */
+
+static char *copy_text(const char *text)
+{
+    return text == NULL ? NULL : strdup(text);
+}
+
+static char *find_bwrap(const char *configured)
+{
+    static const char *const places[] = {"/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap"};
+    for (size_t i = 0; configured == NULL && i < sizeof places / sizeof places[0]; i++)
+        if (access(places[i], X_OK) == 0)
+            return strdup(places[i]);
+    return strdup(configured != NULL ? configured : places[0]);
+}
+
+struct own_path {
+    char text[PATH_LIMIT];
+};
+
+/* The object that holds our descriptor is this one. */
+static int match_object(struct dl_phdr_info *info, size_t size, void *user)
+{
+    struct own_path *own = user;
+    uintptr_t ours = (uintptr_t)&sbx_plugin_v1;
+    (void)size;
+    for (size_t i = 0; i < info->dlpi_phnum; i++) {
+        uintptr_t start = (uintptr_t)info->dlpi_addr + (uintptr_t)info->dlpi_phdr[i].p_vaddr;
+        if (info->dlpi_phdr[i].p_type != PT_LOAD || ours < start || ours - start >= info->dlpi_phdr[i].p_memsz)
+            continue;
+        (void)snprintf(own->text, sizeof own->text, "%s", info->dlpi_name);
+        return 1;
+    }
+    return 0;
+}
+
+/* As seen from this object's own folder: an installation, or a build tree. */
+static char *find_guest(const char *configured)
+{
+    static const char *const places[] = {SBX_GUEST_FROM_PLUGINDIR, "../../bin/sbx-guest"};
+    struct own_path own = {""};
+    char path[PATH_LIMIT + 64];
+    if (configured != NULL)
+        return strdup(configured);
+    (void)dl_iterate_phdr(match_object, &own);
+    char *end = strrchr(own.text, '/');
+    if (end == NULL)
+        return strdup("sbx-guest");
+    *end = '\0';
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", own.text, places[i]);
+        char *real = realpath(path, NULL);
+        if (real != NULL)
+            return real;
+    }
+    return strdup(path);
+}
+
+static void config_finish(struct local_config *config)
+{
+    free(config->bwrap);
+    free(config->guest);
+    free(config->image);
+    for (size_t i = 0; config->bind_ro != NULL && config->bind_ro[i] != NULL; i++)
+        free(config->bind_ro[i]);
+    free(config->bind_ro);
+    memset(config, 0, sizeof *config);
+}
+
+/* The index of a word, or an error that names key and words. */
+static sbx_status take_word(const struct sbx_open_args *args, const char *key, const char *const *words,
+                            uint32_t *index, struct sbx_call *call)
+{
+    const char *value = config_get(args, key);
+    for (uint32_t i = 0; value == NULL || words[i] != NULL; i++)
+        if (value == NULL || strcmp(value, words[i]) == 0) {
+            *index = value == NULL ? 0 : i;
+            return SBX_OK;
+        }
+    return call_fail(call, SBX_E_CONFIG, "%s: '%s' is not one of: %s, %s%s%s", key, value, words[0], words[1],
+                     words[2] == NULL ? "" : ", ", words[2] == NULL ? "" : words[2]);
+}
+
+static sbx_status take_number(const struct sbx_open_args *args, const char *key, int64_t fallback, int64_t most,
+                              uint32_t *out, struct sbx_call *call)
+{
+    int64_t value = config_get_int(args, key, fallback);
+    if (value < 0 || value > most)
+        return call_fail(call, SBX_E_CONFIG, "%s: %lld is not between 0 and %lld", key, (long long)value,
+                         (long long)most);
+    *out = (uint32_t)value;
+    return SBX_OK;
+}
+
+static sbx_status take_binds(const struct sbx_open_args *args, struct local_config *config, struct sbx_call *call)
+{
+    size_t count = 0;
+    config->bind_ro = calloc(BIND_MAX + 1, sizeof *config->bind_ro);
+    for (size_t i = 0; config->bind_ro != NULL && i < args->config.count; i++) {
+        const char *value = args->config.items[i].value;
+        struct stat st;
+        if (strcmp(args->config.items[i].key, "bind_ro") != 0)
+            continue;
+        if (count == BIND_MAX)
+            return call_fail(call, SBX_E_CONFIG, "bind_ro: more than %d", (int)BIND_MAX);
+        if (value[0] != '/' || stat(value, &st) != 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
+            return call_fail(call, SBX_E_CONFIG, "bind_ro: '%s' is no absolute path of a directory or file", value);
+        config->bind_ro[count++] = strdup(value);
+        if (config->bind_ro[count - 1] == NULL)
+            return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
+    }
+    return config->bind_ro == NULL ? call_fail(call, SBX_E_NO_MEMORY, "open: no memory") : SBX_OK;
+}
+
+static sbx_status take_numbers(const struct sbx_open_args *args, struct local_config *config, struct sbx_call *call)
+{
+    static const char *const networks[] = {"none", "full", NULL};
+    static const char *const users[] = {"auto", "mapped", "single", NULL};
+    uint32_t network = 0;
+    sbx_status status = take_word(args, "network", networks, &network, call);
+    config->network = network == 0 ? SBX_NET_NONE : SBX_NET_FULL;
+    if (status == SBX_OK)
+        status = take_word(args, "users", users, &config->ids.want, call);
+    if (status == SBX_OK)
+        status = take_number(args, "max_sandboxes", 0, INT32_MAX, &config->max_sandboxes, call);
+    if (status == SBX_OK)
+        status = take_number(args, "max_processes", PROCESSES_DEFAULT, INT32_MAX, &config->processes, call);
+    if (status == SBX_OK)
+        status = take_number(args, "uid_base", BASE_DEFAULT, UINT32_MAX, &config->ids.base, call);
+    if (status == SBX_OK)
+        status = take_number(args, "uid_ranges", RANGES_DEFAULT, UINT16_MAX, &config->ids.ranges, call);
+    int64_t timeout = config_get_ms(args, "timeout", 0);
+    config->timeout_ms = (uint32_t)(timeout > UINT32_MAX ? UINT32_MAX : timeout);
+    if (status == SBX_OK && config->ids.want == IDS_WANT_SINGLE && geteuid() == 0)
+        status = call_fail(call, SBX_E_CONFIG, "users: single would give a sandbox root's own id; use mapped");
+    return status;
+}
+
+static sbx_status take_config(const struct sbx_open_args *args, struct local_config *config, struct sbx_call *call)
+{
+    sbx_status status = config_check(args, config_keys, call);
+    if (status == SBX_OK)
+        status = take_numbers(args, config, call);
+    if (status == SBX_OK)
+        status = take_binds(args, config, call);
+    if (status != SBX_OK)
+        return status;
+    config->bwrap = find_bwrap(config_get(args, "bwrap"));
+    config->guest = find_guest(config_get(args, "guest"));
+    config->image = copy_text(config_get(args, "image"));
+    if (config->bwrap == NULL || config->guest == NULL || (config->image == NULL && config_get(args, "image") != NULL))
+        return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
+    return SBX_OK;
+}
+
+/* What is missing is said here, and at no cost but two look-ups. */
+static sbx_status check_programs(const struct local_config *config, struct sbx_call *call)
+{
+    if (access(config->bwrap, X_OK) != 0)
+        return call_fail(call, SBX_E_CONFIG,
+                         "local: bubblewrap is missing: no program '%s'; install it (apt install bubblewrap) or set "
+                         "the key `bwrap`",
+                         config->bwrap);
+    if (access(config->guest, R_OK) != 0)
+        return call_fail(call, SBX_E_CONFIG,
+                         "local: the guest is missing: no program '%s'; build it or set the key "
+                         "`guest`",
+                         config->guest);
+    return SBX_OK;
+}
+
+/* --- the backend's slots ------------------------------------------------------------------------------------------ */
+
+static void backend_close(struct sbx_backend *b)
+{
+    if (b == NULL)
+        return;
+    while (b->bound != NULL) {
+        char id[RECORD_ID_LENGTH + 1];
+        (void)snprintf(id, sizeof id, "%s", b->bound->id);
+        (void)sandbox_destroy(b, id, NULL);
+        sandbox_unbind(b, id); /* the lifeline ends it where destroying could not */
+    }
+    config_finish(&b->config);
+    store_finish(&b->store);
+    (void)pthread_mutex_destroy(&b->lock);
+    free(b);
+}
+
+static sbx_status backend_open(const struct sbx_host *host, struct sbx_call *call, const struct sbx_open_args *given,
+                               struct sbx_backend **out)
+{
+    struct sbx_open_args args;
+    sbx_status status = sbx_take(&args, sizeof args, given);
+    if (status != SBX_OK || args.flags != 0)
+        return call_fail(call, status != SBX_OK ? status : SBX_E_UNSUPPORTED, "open: arguments of a newer version");
+    struct sbx_backend *b = calloc(1, sizeof *b);
+    if (b == NULL || pthread_mutex_init(&b->lock, NULL) != 0) {
+        free(b);
+        return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
+    }
+    b->host = host;
+    status = take_config(&args, &b->config, call);
+    if (status == SBX_OK)
+        status = check_programs(&b->config, call);
+    if (status == SBX_OK)
+        status = store_init(&b->store, args.instance, config_get(&args, "runtime_dir"), config_get(&args, "state_dir"),
+                            call);
+    if (status != SBX_OK) {
+        backend_close(b);
+        return status;
+    }
+    *out = b;
+    return SBX_OK;
+}
+
+static const void *backend_extension(struct sbx_backend *b, const char *id)
+{
+    (void)b;
+    return handle_extension(id);
+}
+
+static sbx_status backend_attach(struct sbx_backend *b, struct sbx_call *call, const char *id, struct sbx_handle **out)
+{
+    CLEANUP_FD int entry_fd = -1;
+    CLEANUP(record_finish) struct record record = {0};
+    if (id == NULL || id[0] == '\0')
+        return call_fail(call, SBX_E_INVALID, "attach: an id or a name is needed");
+    sbx_status status = sandbox_find(b, id, call, &record, &entry_fd);
+    return status != SBX_OK ? status : handle_make(b, &record, entry_fd, call, out);
+}
+
+static int has_labels(const struct record *record, const struct sbx_kvs *wanted)
+{
+    for (size_t i = 0; i < wanted->count; i++) {
+        size_t at = 0;
+        while (at < record->metadata.count && (strcmp(record->metadata.items[at].key, wanted->items[i].key) != 0 ||
+                                               strcmp(record->metadata.items[at].value, wanted->items[i].value) != 0))
+            at++;
+        if (at == record->metadata.count)
+            return 0;
+    }
+    return 1;
+}
+
+static sbx_status list_entries(int runtime_fd, const struct sbx_list_args *args, const struct sbx_info_sink *out,
+                               struct sbx_call *call)
+{
+    CLEANUP(store_ids_finish) struct store_ids ids;
+    uint32_t reported = 0;
+    sbx_status status = store_list(runtime_fd, call, &ids);
+    for (size_t i = 0; status == SBX_OK && i < ids.count; i++) {
+        CLEANUP(record_finish) struct record record = {0};
+        CLEANUP_FD int entry_fd = -1;
+        if (args->after != NULL && strcmp(ids.items[i], args->after) <= 0)
+            continue;
+        if (sandbox_load(runtime_fd, ids.items[i], NULL, &record, &entry_fd) != SBX_OK ||
+            sandbox_state(&record) != SANDBOX_RUNNING || !has_labels(&record, &args->metadata))
+            continue;
+        status = handle_report(&record, out, call);
+        if (status == SBX_OK && ++reported == args->limit)
+            break;
+        if (status == SBX_OK)
+            status = call_check(call);
+    }
+    return status;
+}
+
+static sbx_status backend_list(struct sbx_backend *b, struct sbx_call *call, const struct sbx_list_args *given,
+                               const struct sbx_info_sink *out)
+{
+    struct sbx_list_args args;
+    CLEANUP_FD int runtime_fd = -1;
+    sbx_status status = sbx_take(&args, sizeof args, given);
+    if (status != SBX_OK || args.flags != 0)
+        return call_fail(call, status != SBX_OK ? status : SBX_E_UNSUPPORTED, "list: arguments of a newer version");
+    sandbox_sweep(b, 0);
+    if (args.state_mask != 0 && (args.state_mask & 1u << SBX_STATE_RUNNING) == 0)
+        return SBX_OK;
+    status = store_open(&b->store, STORE_RUNTIME, 0, call, &runtime_fd);
+    if (status == SBX_E_NOT_FOUND)
+        return SBX_OK;
+    return status != SBX_OK ? status : list_entries(runtime_fd, &args, out, call);
+}
+
+static const struct sbx_backend_ops backend_ops = {
+    .size = sizeof backend_ops,
+    .open = backend_open,
+    .close = backend_close,
+    .get_extension = backend_extension,
+    .create = create_sandbox,
+    .attach = backend_attach,
+    .list = backend_list,
+};
+
+const struct sbx_plugin sbx_plugin_v1 = {
+    SBX_PLUGIN_HEAD(SBX_THREADS_PARALLEL),
+    .id = "local",
+    .name = "Local",
+    .version = SBX_VERSION,
+    .vendor = "sbx",
+    .summary = "sandboxes on this machine, by bubblewrap",
+    .config_keys = config_keys,
+    .extensions = extensions,
+    .backend = &backend_ops,
+    .handle = &handle_ops,
+};

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * place.c - a new sandbox's id, record and directories.
+ */
+#include "plugins/local/create.h"
+
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+/* --- its place -----------------------------------------------------------------------------------------------------
+ */
+
+struct census { /* of the sandboxes that live or are being made */
+    size_t count;
+    char same_token[RECORD_ID_LENGTH + 1];
+    char same_name[RECORD_ID_LENGTH + 1];
+};
+
+static int same(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+static sbx_status count_others(struct making *m, struct census *census)
+{
+    CLEANUP(store_ids_finish) struct store_ids ids;
+    sbx_status status = store_list(m->runtime_fd, m->call, &ids);
+    for (size_t i = 0; status == SBX_OK && i < ids.count; i++) {
+        CLEANUP(record_finish) struct record other = {0};
+        CLEANUP_FD int fd = -1;
+        if (sandbox_load(m->runtime_fd, ids.items[i], NULL, &other, &fd) != SBX_OK ||
+            sandbox_state(&other) == SANDBOX_DEAD)
+            continue;
+        census->count++;
+        if (same(other.token, m->record.token))
+            memcpy(census->same_token, other.id, sizeof census->same_token);
+        if (same(other.name, m->record.name))
+            memcpy(census->same_name, other.id, sizeof census->same_name);
+    }
+    return status;
+}
+
+static sbx_status make_entry(struct making *m)
+{
+    for (int tries = 0; tries < 16; tries++) {
+        unsigned char random[RECORD_ID_LENGTH / 2];
+        if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+            return call_fail_errno(m->call, errno, "create: random numbers");
+        for (size_t i = 0; i < sizeof random; i++)
+            (void)snprintf(m->id + 2 * i, 3, "%02x", random[i]);
+        if (mkdirat(m->runtime_fd, m->id, 0700) != 0) {
+            if (errno == EEXIST)
+                continue;
+            return call_fail_errno(m->call, errno, "create: '%s'", m->b->store.path[STORE_RUNTIME]);
+        }
+        m->entry_fd = store_open_entry(m->runtime_fd, m->id);
+        if (m->entry_fd >= 0 && store_try_lock(m->entry_fd))
+            break;
+        create_close(&m->entry_fd, 1); /* a sweep was faster */
+    }
+    if (m->entry_fd < 0)
+        return call_fail(m->call, SBX_E_BUSY, "create: no free id");
+    m->record.id = m->id;
+    return SBX_OK;
+}
+
+sbx_status place_record(struct making *m, int64_t pid)
+{
+    int error = sandbox_stamp(&m->record, m->boot, pid);
+    if (error == 0)
+        error = record_write(m->entry_fd, &m->record);
+    if (error != 0)
+        return call_fail_errno(m->call, error, "create: writing the sandbox's record");
+    return SBX_OK;
+}
+
+static sbx_status claim(struct making *m)
+{
+    uint64_t seed = 0;
+    sbx_status status = make_entry(m);
+    if (status != SBX_OK)
+        return status;
+    memcpy(&seed, m->id, sizeof seed);
+    status = ids_choose(&m->b->config.ids, seed * UINT64_C(0x9e3779b97f4a7c15) >> 20, m->call, &m->record.ids);
+    if (status == SBX_OK && m->record.ids.kind == IDS_SINGLE && m->record.user != NULL &&
+        strcmp(m->record.user, "sandbox") != 0 && strcmp(m->record.user, "1000") != 0)
+        status = call_fail(m->call, SBX_E_UNSUPPORTED,
+                           "create: user '%s': without subordinate ids a sandbox has the user sandbox (1000) alone; "
+                           "see sbx-local(7)",
+                           m->record.user);
+    if (status == SBX_OK)
+        status = cgroup_create(m->id, m->args.memory_mib, m->args.cpu_millis, m->call, &m->cgroup);
+    if (status != SBX_OK)
+        return status;
+    m->record.processes = m->record.ids.kind == IDS_SINGLE ? 0 : m->b->config.processes;
+    m->record.cgroup_count = m->cgroup.count;
+    for (size_t i = 0; i < m->cgroup.count; i++)
+        m->record.cgroups[i] = m->cgroup.dirs[i];
+    status = place_record(m, 0);
+    if (status != SBX_OK)
+        return status;
+    int error = record_write_envs(m->entry_fd, &m->args.envs);
+    return error == 0 ? SBX_OK : call_fail_errno(m->call, error, "create: writing the sandbox's environment");
+}
+
+/* Under the folder's lock, where names, tokens or a number of sandboxes must agree. */
+static sbx_status claim_if_alone(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
+{
+    struct census census = {.count = 0};
+    CLEANUP_FD int lock_fd = openat(m->runtime_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    uint32_t max = m->b->config.max_sandboxes;
+    if (lock_fd < 0)
+        return call_fail_errno(m->call, errno, "create: '%s'", m->b->store.path[STORE_RUNTIME]);
+    sbx_status status = store_lock(lock_fd, "all", m->call);
+    if (status == SBX_OK)
+        status = count_others(m, &census);
+    if (status != SBX_OK)
+        return status;
+    if (census.same_token[0] != '\0') {
+        memcpy(twin_id, census.same_token, sizeof census.same_token);
+        return SBX_OK;
+    }
+    if (census.same_name[0] != '\0')
+        return call_fail(m->call, SBX_E_EXISTS, "create: name '%s' is taken by sandbox %s", m->record.name,
+                         census.same_name);
+    if (max != 0 && census.count >= max)
+        return call_fail(m->call, SBX_E_QUOTA, "create: there are %zu sandboxes; max_sandboxes is %u", census.count,
+                         max);
+    return claim(m);
+}
+
+sbx_status place_reserve(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
+{
+    sbx_status status = SBX_OK;
+    twin_id[0] = '\0';
+    if (m->runtime_fd < 0)
+        status = store_open(&m->b->store, STORE_RUNTIME, 1, m->call, &m->runtime_fd);
+    if (status != SBX_OK)
+        return status;
+    int alone = m->record.name == NULL && m->record.token == NULL && m->b->config.max_sandboxes == 0;
+    return alone ? claim(m) : claim_if_alone(m, twin_id);
+}
+
+/* --- its directories ------------------------------------------------------------------------------------------------
+ */
+
+static void add_dir(struct dir_list *list, const char *root, const char *below, size_t len, uint32_t mode)
+{
+    char path[CREATE_PATH];
+    int n = snprintf(path, sizeof path, "%s/%.*s", root, (int)len, below);
+    char *copy = n > 0 && (size_t)n < sizeof path && list->count < CREATE_DIRS ? strdup(path) : NULL;
+    if (copy == NULL)
+        list->failed = 1;
+    else
+        list->dirs[list->count++] = (struct launch_dir){copy, mode};
+}
+
+void dir_list_finish(struct dir_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free((void *)(uintptr_t)list->dirs[i].path);
+    list->count = 0;
+}
+
+void place_list_dirs(const struct making *m, const char *root, int needs_workdir, struct dir_list *list)
+{
+    static const size_t inside_lengths[] = {sizeof "/tmp" - 1, sizeof "/home/sandbox" - 1, sizeof "/workspace" - 1};
+    char below[CREATE_PATH];
+    for (int i = 0; i < BWRAP_WORKDIR + (needs_workdir != 0); i++)
+        add_dir(list, root, bwrap_tree_names[i], strlen(bwrap_tree_names[i]), i == BWRAP_TMP ? 01777 : 0755);
+    int tree = bwrap_tree_of(m->record.workdir);
+    if (tree < 0)
+        return;
+    (void)snprintf(below, sizeof below, "%s%s", bwrap_tree_names[tree], m->record.workdir + inside_lengths[tree]);
+    for (const char *at = strchr(below, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        size_t len = at[1] == '\0' ? 0 : strcspn(at + 1, "/");
+        if (len > 0)
+            add_dir(list, root, below, (size_t)(at + 1 - below) + len, 0755);
+    }
+}
+
+static int make_dir(const struct making *m, const struct launch_dir *dir)
+{
+    const struct ids *ids = &m->record.ids;
+    uid_t uid = (uid_t)ids->uid_first + IDS_SANDBOX;
+    gid_t gid = (gid_t)ids->gid_first + IDS_SANDBOX;
+    if (mkdir(dir->path, 0700) != 0)
+        return errno;
+    if (ids->kind == IDS_MAPPED_ROOT && lchown(dir->path, uid, gid) != 0)
+        return errno;
+    return chmod(dir->path, dir->mode) == 0 ? 0 : errno;
+}
+
+sbx_status place_state(struct making *m)
+{
+    const char *folder = m->b->store.path[STORE_STATE];
+    char owner[CREATE_PATH + 80];
+    CLEANUP_FD int state_fd = -1;
+    sbx_status status = store_open(&m->b->store, STORE_STATE, 1, m->call, &state_fd);
+    if (status != SBX_OK)
+        return status;
+    int n = snprintf(m->tree, sizeof m->tree, "%s/%s/tree", folder, m->id);
+    if (n < 0 || (size_t)n >= sizeof m->tree - 64)
+        return call_fail(m->call, SBX_E_TOO_LARGE, "create: '%s' is too long", folder);
+    if (mkdirat(state_fd, m->id, 0700) != 0)
+        return call_fail_errno(m->call, errno, "create: a directory in '%s'", folder);
+    CLEANUP_FD int fd = store_open_entry(state_fd, m->id);
+    CLEANUP_FD int file = fd < 0 ? -1 : openat(fd, "owner", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int len = snprintf(owner, sizeof owner, "%s\n%s", m->b->store.path[STORE_RUNTIME], m->boot);
+    if (file < 0 || write(file, owner, (size_t)len) != len || mkdirat(fd, "tree", 0700) != 0 ||
+        fchmodat(fd, "tree", 0711, 0) != 0) /* the mapped ids pass through it; its parents are closed to others */
+        return call_fail_errno(m->call, errno, "create: a directory in '%s'", folder);
+    return SBX_OK;
+}
+
+sbx_status place_dirs(struct making *m, const struct dir_list *list)
+{
+    if (list->failed)
+        return call_fail(m->call, SBX_E_INVALID, "create: working directory '%s' is too deep", m->record.workdir);
+    for (size_t i = 0; m->record.disk_mib == 0 && i < list->count; i++) {
+        int error = make_dir(m, &list->dirs[i]);
+        if (error != 0)
+            return call_fail_errno(m->call, error, "create: '%s'", list->dirs[i].path);
+    }
+    return SBX_OK;
+}

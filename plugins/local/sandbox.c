@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sandbox.c - finding, ending and cleaning up after sandboxes.
+ */
+#include "plugins/local/sandbox.h"
+
+#include "base/cleanup.h"
+#include "plugins/local/cgroup.h"
+#include "plugins/local/launch.h"
+#include "plugins/local/tree.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+enum { KILL_MS = 10000, SHUTDOWN_MS = 2000 };
+#define MS_NS INT64_C(1000000)
+
+/* --- is it alive? ---------------------------------------------------------------------------------------------- */
+
+static ssize_t read_text(const char *path, char *text, size_t cap)
+{
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, cap - 1);
+    text[n < 0 ? 0 : n] = '\0';
+    return n;
+}
+
+/* The start time of a process that is no zombie. 0, or an errno. */
+static int process_start(int64_t pid, uint64_t *start)
+{
+    char path[64], text[1024];
+    (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
+    if (read_text(path, text, sizeof text) <= 0)
+        return ESRCH;
+    const char *at = strrchr(text, ')'); /* the name before it may hold anything */
+    if (at == NULL || at[1] == '\0' || at[2] == 'Z' || at[2] == 'X')
+        return ESRCH;
+    at += 2;
+    for (int field = 3; field < 22; field++) {
+        at = strchr(at, ' ');
+        if (at == NULL)
+            return EBADMSG;
+        at++;
+    }
+    *start = strtoull(at, NULL, 10);
+    return 0;
+}
+
+static uint64_t own_pid_space(void)
+{
+    struct stat st;
+    return stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+static void read_boot(char boot[64])
+{
+    (void)read_text("/proc/sys/kernel/random/boot_id", boot, 64);
+    boot[strcspn(boot, "\n")] = '\0';
+}
+
+int sandbox_stamp(struct record *record, char boot[64], int64_t pid)
+{
+    read_boot(boot);
+    record->boot = boot;
+    record->pid_space = own_pid_space();
+    record->pid = 0;
+    if (pid == 0)
+        return 0;
+    int error = process_start(pid, &record->start);
+    if (error == 0)
+        record->pid = pid;
+    return error;
+}
+
+int sandbox_state(const struct record *record)
+{
+    char boot[64];
+    uint64_t start = 0;
+    read_boot(boot);
+    if (record->boot == NULL || strcmp(record->boot, boot) != 0)
+        return SANDBOX_DEAD;
+    if (record->pid_space != own_pid_space())
+        return SANDBOX_FOREIGN;
+    if (record->pid == 0)
+        return SANDBOX_STARTING;
+    return process_start(record->pid, &start) == 0 && start == record->start ? SANDBOX_RUNNING : SANDBOX_DEAD;
+}
+
+/* --- finding --------------------------------------------------------------------------------------------------- */
+
+static sbx_status fail_missing(const char *id, struct sbx_call *call)
+{
+    return call_fail(call, SBX_E_NOT_FOUND, "no such sandbox: '%s'", id);
+}
+
+sbx_status sandbox_load(int runtime_fd, const char *id, struct sbx_call *call, struct record *record, int *entry_fd)
+{
+    CLEANUP_FD int fd = store_open_entry(runtime_fd, id);
+    int error = fd < 0 ? errno : record_read(fd, record);
+    if (error == ENOENT)
+        return fail_missing(id, call);
+    if (error == EBADMSG)
+        return call_fail(call, SBX_E_FAILED, "sandbox %s: its record is damaged, or of a newer version", id);
+    if (error != 0)
+        return call_fail_errno(call, error, "sandbox %s: its record", id);
+    if (strcmp(record->id, id) != 0) {
+        record_finish(record);
+        return call_fail(call, SBX_E_FAILED, "sandbox %s: its record is of another one", id);
+    }
+    *entry_fd = steal_fd(&fd);
+    return SBX_OK;
+}
+
+static void clean_if_dead(struct sbx_backend *b, int runtime_fd, const char *id);
+
+static sbx_status find_by_name(struct sbx_backend *b, int runtime_fd, const char *name, struct sbx_call *call,
+                               struct record *record, int *entry_fd)
+{
+    CLEANUP(store_ids_finish) struct store_ids ids;
+    sbx_status status = store_list(runtime_fd, call, &ids);
+    (void)b;
+    for (size_t i = 0; status == SBX_OK && i < ids.count; i++) {
+        if (sandbox_load(runtime_fd, ids.items[i], NULL, record, entry_fd) != SBX_OK)
+            continue;
+        if (record->name != NULL && strcmp(record->name, name) == 0 && sandbox_state(record) == SANDBOX_RUNNING)
+            return SBX_OK;
+        record_finish(record);
+        (void)close(steal_fd(entry_fd));
+    }
+    return status != SBX_OK ? status : fail_missing(name, call);
+}
+
+sbx_status sandbox_find(struct sbx_backend *b, const char *id_or_name, struct sbx_call *call, struct record *record,
+                        int *entry_fd)
+{
+    CLEANUP_FD int runtime_fd = -1;
+    sbx_status status = store_open(&b->store, STORE_RUNTIME, 0, call, &runtime_fd);
+    if (status == SBX_E_NOT_FOUND)
+        return fail_missing(id_or_name, call);
+    if (status != SBX_OK)
+        return status;
+    if (!record_is_id(id_or_name))
+        return find_by_name(b, runtime_fd, id_or_name, call, record, entry_fd);
+    status = sandbox_load(runtime_fd, id_or_name, call, record, entry_fd);
+    if (status != SBX_OK || sandbox_state(record) == SANDBOX_RUNNING)
+        return status;
+    int foreign = sandbox_state(record) == SANDBOX_FOREIGN;
+    record_finish(record);
+    (void)close(steal_fd(entry_fd));
+    if (foreign)
+        return call_fail(call, SBX_E_UNAVAILABLE, "sandbox %s belongs to another pid namespace of this machine",
+                         id_or_name);
+    clean_if_dead(b, runtime_fd, id_or_name);
+    return fail_missing(id_or_name, call);
+}
+
+/* --- the socket ------------------------------------------------------------------------------------------------ */
+
+static int socket_address(struct sockaddr_un *address, int fd, const char *rest)
+{
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    int n = snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d%s", fd, rest);
+    return n > 0 && (size_t)n < sizeof address->sun_path ? 0 : -1;
+}
+
+int sandbox_listen(int entry_fd)
+{
+    struct sockaddr_un address;
+    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || socket_address(&address, entry_fd, "/sock") != 0 ||
+        bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 128) != 0)
+        return -1;
+    return steal_fd(&fd);
+}
+
+/* The socket's inode, which must be one: a descriptor that leads nowhere else. */
+static int open_socket(struct sbx_backend *b, const char *id)
+{
+    CLEANUP_FD int runtime_fd = -1;
+    struct stat st;
+    if (store_open(&b->store, STORE_RUNTIME, 0, NULL, &runtime_fd) != SBX_OK)
+        return -1;
+    CLEANUP_FD int entry_fd = store_open_entry(runtime_fd, id);
+    CLEANUP_FD int fd = entry_fd < 0 ? -1 : openat(entry_fd, "sock", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
+        return -1;
+    return steal_fd(&fd);
+}
+
+static int listener_is_ours(int fd)
+{
+    struct ucred peer = {0};
+    socklen_t len = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+}
+
+sbx_status sandbox_connect(struct sbx_backend *b, const char *id, struct sbx_call *call, int *out)
+{
+    struct sockaddr_un address;
+    CLEANUP_FD int target = open_socket(b, id);
+    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (target < 0)
+        return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", id);
+    if (fd < 0 || socket_address(&address, target, "") != 0)
+        return call_fail_errno(call, errno, "sandbox %s: socket", id);
+    while (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+        int ready = 0;
+        if (errno == ECONNREFUSED || errno == ENOENT)
+            return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", id);
+        if (errno != EAGAIN && errno != EINTR)
+            return call_fail_errno(call, errno, "sandbox %s: connect", id);
+        /* Its queue of connections is full. */
+        sbx_status status = call_poll(call, NULL, 0, clock_now_ns() + 2 * MS_NS, &ready);
+        if (status != SBX_OK)
+            return status;
+    }
+    if (!listener_is_ours(fd))
+        return call_fail(call, SBX_E_PERMISSION, "sandbox %s: somebody else listens on its socket", id);
+    *out = steal_fd(&fd);
+    return SBX_OK;
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------- */
+
+/* SBX_OK once the guest, and with it every process of its pid namespace, is dead. */
+static sbx_status kill_guest(const struct record *record, struct sbx_call *call)
+{
+    CLEANUP_FD int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)record->pid, 0);
+    uint64_t start = 0;
+    if (pidfd < 0 && errno != ESRCH)
+        return call_fail_errno(call, errno, "sandbox %s: its process", record->id);
+    /* Asked after opening: the descriptor then is of the process whose start time this is. */
+    if (pidfd < 0 || process_start(record->pid, &start) != 0 || start != record->start)
+        return SBX_OK;
+    if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
+        return call_fail_errno(call, errno, "sandbox %s: ending it", record->id);
+    struct pollfd fd = {.fd = pidfd, .events = POLLIN};
+    int ready = 0;
+    sbx_status status = call_poll(call, &fd, 1, clock_now_ns() + KILL_MS * MS_NS, &ready);
+    if (status == SBX_OK && ready == 0)
+        status = call_fail(call, SBX_E_BUSY, "sandbox %s: its processes do not end", record->id);
+    return status;
+}
+
+struct shutdown_target {
+    struct sbx_backend *backend;
+    const char *id;
+};
+
+static sbx_status connect_target(void *user, struct sbx_call *call, int *fd)
+{
+    struct shutdown_target *target = user;
+    return sandbox_connect(target->backend, target->id, call, fd);
+}
+
+/* A guest whose creator died before it wrote down the guest's pid. */
+static void shut_down_unrecorded(struct sbx_backend *b, const char *id)
+{
+    struct shutdown_target target = {b, id};
+    struct guest_link_options options = {.connect = connect_target, .user = &target};
+    struct sbx_call call = {.size = sizeof call, .deadline_ns = clock_now_ns() + SHUTDOWN_MS * MS_NS};
+    struct guest_link *link = guest_open(&options);
+    if (link != NULL)
+        (void)guest_shutdown(link, &call);
+    guest_close(link);
+}
+
+struct tree_job {
+    int state_fd;
+    const char *id;
+};
+
+static int run_tree_remove(void *user)
+{
+    struct tree_job *job = user;
+    return tree_remove(job->state_fd, job->id) == 0 ? 0 : 1;
+}
+
+/* The writable tree. A user's subordinate ids own what is in it, so that user removes it from inside their mapping. */
+static sbx_status remove_tree(struct sbx_backend *b, const char *id, const struct ids *ids, struct sbx_call *call)
+{
+    CLEANUP_FD int state_fd = -1;
+    sbx_status status = store_open(&b->store, STORE_STATE, 0, NULL, &state_fd);
+    if (status != SBX_OK)
+        return status == SBX_E_NOT_FOUND ? SBX_OK : store_open(&b->store, STORE_STATE, 0, call, &state_fd);
+    int error = tree_remove(state_fd, id);
+    if (error == 0)
+        return SBX_OK;
+    if (ids->kind != IDS_MAPPED_SUBIDS)
+        return call_fail_errno(call, error, "sandbox %s: removing its files", id);
+    int map_failed = 0;
+    struct tree_job job = {state_fd, id};
+    struct launch_plan plan = {.step = "remove", .ids = ids, .own_users = 1, .run = run_tree_remove, .user = &job};
+    return launch_start(&plan, call, &map_failed);
+}
+
+sbx_status sandbox_end(struct sbx_backend *b, int runtime_fd, int entry_fd, const struct record *record,
+                       struct sbx_call *call)
+{
+    sbx_status status = SBX_OK;
+    if (record->pid != 0)
+        status = kill_guest(record, call);
+    else
+        shut_down_unrecorded(b, record->id);
+    if (status != SBX_OK)
+        return status;
+    sandbox_unbind(b, record->id);
+    for (size_t i = 0; i < record->cgroup_count; i++)
+        cgroup_remove(record->cgroups[i], record->id);
+    status = remove_tree(b, record->id, &record->ids, call);
+    if (status != SBX_OK)
+        return status;
+    int error = tree_empty(entry_fd);
+    if (unlinkat(runtime_fd, record->id, AT_REMOVEDIR) != 0 && errno != ENOENT)
+        return call_fail_errno(call, error != 0 ? error : errno, "sandbox %s: removing its record", record->id);
+    return SBX_OK;
+}
+
+sbx_status sandbox_destroy(struct sbx_backend *b, const char *id, struct sbx_call *call)
+{
+    CLEANUP_FD int runtime_fd = -1;
+    CLEANUP_FD int entry_fd = -1;
+    CLEANUP(record_finish) struct record record = {0};
+    if (store_open(&b->store, STORE_RUNTIME, 0, NULL, &runtime_fd) != SBX_OK)
+        return SBX_OK;
+    entry_fd = store_open_entry(runtime_fd, id);
+    if (entry_fd < 0)
+        return SBX_OK;
+    sbx_status status = store_lock(entry_fd, id, call);
+    if (status != SBX_OK)
+        return status == SBX_E_NOT_FOUND ? SBX_OK : status;
+    int error = record_read(entry_fd, &record);
+    if (error == ENOENT)
+        return SBX_OK; /* a leftover: the sweep's */
+    if (error != 0)
+        return call_fail_errno(call, error, "sandbox %s: its record", id);
+    if (sandbox_state(&record) == SANDBOX_FOREIGN)
+        return call_fail(call, SBX_E_UNAVAILABLE, "sandbox %s belongs to another pid namespace of this machine", id);
+    return sandbox_end(b, runtime_fd, entry_fd, &record, call);
+}
+
+/* --- leftovers --------------------------------------------------------------------------------------------------- */
+
+static void clean_if_dead(struct sbx_backend *b, int runtime_fd, const char *id)
+{
+    CLEANUP_FD int entry_fd = store_open_entry(runtime_fd, id);
+    CLEANUP(record_finish) struct record record = {0};
+    int error = entry_fd < 0 ? ENOENT : record_read(entry_fd, &record);
+    int state = error == 0 ? sandbox_state(&record) : SANDBOX_STARTING;
+    if (entry_fd < 0 || (error != 0 && error != ENOENT) || state == SANDBOX_RUNNING || state == SANDBOX_FOREIGN)
+        return;
+    if (!store_try_lock(entry_fd))
+        return; /* being made, or being removed */
+    record_finish(&record);
+    error = record_read(entry_fd, &record);
+    if (error == ENOENT) { /* it never came to a process */
+        record.id = id;
+        record.ids.kind = IDS_SINGLE;
+        if (remove_tree(b, id, &record.ids, NULL) == SBX_OK && tree_empty(entry_fd) == 0)
+            (void)unlinkat(runtime_fd, id, AT_REMOVEDIR);
+        return;
+    }
+    state = error == 0 ? sandbox_state(&record) : SANDBOX_FOREIGN;
+    if (state == SANDBOX_DEAD || state == SANDBOX_STARTING)
+        (void)sandbox_end(b, runtime_fd, entry_fd, &record, NULL);
+}
+
+/* A tree without a runtime entry: left by a boot, or by a process that died while it removed. Another runtime folder of
+ * the same user may own it; the file `owner` tells. */
+static void clean_orphan_tree(struct sbx_backend *b, int runtime_fd, int state_fd, const char *id)
+{
+    char owner[4096], boot[64];
+    struct stat st;
+    CLEANUP_FD int fd = store_open_entry(state_fd, id);
+    CLEANUP_FD int file = fd < 0 ? -1 : openat(fd, "owner", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = file < 0 ? 0 : read(file, owner, sizeof owner - 1);
+    owner[n < 0 ? 0 : n] = '\0';
+    read_boot(boot);
+    const char *line = strchr(owner, '\n');
+    int same_boot = line != NULL && strcmp(line + 1, boot) == 0;
+    int same_folder = line != NULL && strlen(b->store.path[STORE_RUNTIME]) == (size_t)(line - owner) &&
+                      strncmp(owner, b->store.path[STORE_RUNTIME], (size_t)(line - owner)) == 0;
+    if (fd < 0 || (same_boot && !same_folder) || fstatat(runtime_fd, id, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return;
+    struct ids ids;
+    if (ids_choose(&b->config.ids, 0, NULL, &ids) == SBX_OK)
+        (void)remove_tree(b, id, &ids, NULL);
+}
+
+static void sweep_folder(struct sbx_backend *b, int runtime_fd, int state_fd, size_t most)
+{
+    CLEANUP(store_ids_finish) struct store_ids ids;
+    uint32_t first = 0;
+    if (store_list(state_fd >= 0 ? state_fd : runtime_fd, NULL, &ids) != SBX_OK)
+        return;
+    (void)!getrandom(&first, sizeof first, GRND_NONBLOCK);
+    for (size_t i = 0; i < ids.count && (most == 0 || i < most); i++) {
+        const char *id = ids.items[(first + i) % ids.count];
+        if (state_fd >= 0)
+            clean_orphan_tree(b, runtime_fd, state_fd, id);
+        else
+            clean_if_dead(b, runtime_fd, id);
+    }
+}
+
+void sandbox_sweep(struct sbx_backend *b, size_t most)
+{
+    CLEANUP_FD int runtime_fd = -1;
+    CLEANUP_FD int state_fd = -1;
+    if (store_open(&b->store, STORE_RUNTIME, 0, NULL, &runtime_fd) != SBX_OK)
+        return;
+    sweep_folder(b, runtime_fd, -1, most);
+    if (store_open(&b->store, STORE_STATE, 0, NULL, &state_fd) == SBX_OK)
+        sweep_folder(b, runtime_fd, state_fd, most);
+}
+
+/* --- bound sandboxes --------------------------------------------------------------------------------------------- */
+
+sbx_status sandbox_bind(struct sbx_backend *b, const char *id, int *lifeline, struct sbx_call *call)
+{
+    struct bound *bound = calloc(1, sizeof *bound);
+    if (bound == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "create: no memory");
+    (void)snprintf(bound->id, sizeof bound->id, "%s", id);
+    bound->lifeline = steal_fd(lifeline);
+    (void)pthread_mutex_lock(&b->lock);
+    bound->next = b->bound;
+    b->bound = bound;
+    (void)pthread_mutex_unlock(&b->lock);
+    return SBX_OK;
+}
+
+void sandbox_unbind(struct sbx_backend *b, const char *id)
+{
+    (void)pthread_mutex_lock(&b->lock);
+    for (struct bound **at = &b->bound; *at != NULL; at = &(*at)->next)
+        if (strcmp((*at)->id, id) == 0) {
+            struct bound *bound = *at;
+            *at = bound->next;
+            (void)close(bound->lifeline);
+            free(bound);
+            break;
+        }
+    (void)pthread_mutex_unlock(&b->lock);
+}

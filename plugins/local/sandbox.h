@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * sandbox.h - the life of a sandbox after its birth: whether it is alive, its end, and what a dead one left.
+ */
+#ifndef SBX_LOCAL_SANDBOX_H
+#define SBX_LOCAL_SANDBOX_H
+
+#include "plugins/local/local.h"
+
+enum {
+    SANDBOX_DEAD,
+    SANDBOX_STARTING, /* or left so by a process that died */
+    SANDBOX_RUNNING,
+    SANDBOX_FOREIGN /* of another pid namespace: cannot be judged from here, so it is left alone */
+};
+
+/* SANDBOX_*; never blocks. */
+int sandbox_state(const struct record *record);
+/* Fills boot id, pid namespace, and (pid not 0) the process's start time. 0, or an errno: ESRCH when it is gone. */
+int sandbox_stamp(struct record *record, char boot[64], int64_t pid);
+
+/* A living sandbox by id, or by name: its record and its directory. SBX_E_NOT_FOUND when there is none; what a dead one
+ * left is removed. */
+sbx_status sandbox_find(struct sbx_backend *b, const char *id_or_name, struct sbx_call *call, struct record *record,
+                        int *entry_fd);
+/* Opens one entry and reads its record. SBX_E_NOT_FOUND: no such entry, or without a record. */
+sbx_status sandbox_load(int runtime_fd, const char *id, struct sbx_call *call, struct record *record, int *entry_fd);
+
+/* Ends every process and removes every file of a sandbox; SBX_OK also when it is gone. */
+sbx_status sandbox_destroy(struct sbx_backend *b, const char *id, struct sbx_call *call);
+/* As above, for who holds the lock of `entry_fd` and knows the record. */
+sbx_status sandbox_end(struct sbx_backend *b, int runtime_fd, int entry_fd, const struct record *record,
+                       struct sbx_call *call);
+/* Removes what dead sandboxes left; looks at no more than `most` entries (0: all), beginning at a random one. */
+void sandbox_sweep(struct sbx_backend *b, size_t most);
+
+/* The guest's socket. listen: -1 and errno. connect: a connected, close-on-exec, non-blocking descriptor. */
+int sandbox_listen(int entry_fd);
+sbx_status sandbox_connect(struct sbx_backend *b, const char *id, struct sbx_call *call, int *fd);
+
+/* Keeps a bound sandbox's lifeline (taken over), or lets it go. */
+sbx_status sandbox_bind(struct sbx_backend *b, const char *id, int *lifeline, struct sbx_call *call);
+void sandbox_unbind(struct sbx_backend *b, const char *id);
+
+#endif /* SBX_LOCAL_SANDBOX_H */

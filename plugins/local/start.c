@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * start.c - brings a new sandbox's guest up: descriptors, layout, launch, and the wait for its first sign.
+ */
+#include "plugins/local/create.h"
+
+#include "base/cleanup.h"
+#include "plugins/local/seccomp.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <sys/mman.h>
+
+enum { START_MS = 60000, GUEST_ARGS = 24 };
+#define MS_NS INT64_C(1000000)
+
+static int high_pipe(int fds[2])
+{
+    if (pipe2(fds, O_CLOEXEC) != 0)
+        return -1;
+    fds[0] = bwrap_high_fd(fds[0]);
+    fds[1] = bwrap_high_fd(fds[1]);
+    return fds[0] >= 0 && fds[1] >= 0 ? 0 : -1;
+}
+
+static sbx_status open_channels(struct making *m)
+{
+    m->listen_fd = bwrap_high_fd(sandbox_listen(m->entry_fd));
+    if (m->listen_fd < 0 || high_pipe(m->ready) != 0 || high_pipe(m->err) != 0)
+        return call_fail_errno(m->call, errno, "create: the sandbox's socket");
+    if (m->record.bound != 0 && high_pipe(m->lifeline) != 0)
+        return call_fail_errno(m->call, errno, "create: the sandbox's lifeline");
+    m->info_fd = bwrap_high_fd(memfd_create("sbx-info", MFD_CLOEXEC));
+    if (m->info_fd < 0)
+        return call_fail_errno(m->call, errno, "create: memory");
+    (void)fcntl(m->err[0], F_SETFL, O_NONBLOCK);
+    return SBX_OK;
+}
+
+static int host_name_fits(const char *name)
+{
+    size_t len = name == NULL ? 0 : strlen(name);
+    return len > 0 && len < 64 && name[0] != '-' &&
+           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == len;
+}
+
+static sbx_status build_layout(struct making *m, int stage, const char *tree, int *needs_workdir)
+{
+    struct sock_filter filter[SECCOMP_MAX];
+    size_t size = seccomp_build(filter);
+    if (size == 0)
+        return call_fail(m->call, SBX_E_UNSUPPORTED, "create: local does not know this processor");
+    struct bwrap_layout layout = {
+        .ids = &m->record.ids,
+        .hostname = host_name_fits(m->record.name) ? m->record.name : "sandbox",
+        .image = m->record.image,
+        .tree = tree,
+        .workdir = m->record.workdir,
+        .bind_ro = m->b->config.bind_ro,
+        .network = (uint32_t)m->record.network,
+        .stage = stage,
+        .guest_fd = bwrap_high_fd(open(m->b->config.guest, O_RDONLY | O_CLOEXEC)),
+        .seccomp_fd = bwrap_memory("sbx-seccomp", filter, size),
+        .info_fd = fcntl(m->info_fd, F_DUPFD_CLOEXEC, 3),
+    };
+    *needs_workdir = bwrap_needs_workdir(&layout);
+    bwrap_finish(&m->bwrap);
+    return bwrap_build(&layout, m->call, &m->bwrap);
+}
+
+/* Text for the guest's command line, and the pointers to it. */
+struct guest_args {
+    char numbers[6][24];
+    char *argv[GUEST_ARGS];
+    size_t count;
+    size_t used;
+};
+
+static void add_arg(struct guest_args *a, const char *text)
+{
+    a->argv[a->count++] = (char *)(uintptr_t)text;
+}
+
+static void add_number(struct guest_args *a, const char *option, uint64_t number)
+{
+    char *text = a->numbers[a->used++];
+    (void)snprintf(text, sizeof a->numbers[0], "%llu", (unsigned long long)number);
+    if (option != NULL)
+        add_arg(a, option);
+    add_arg(a, text);
+}
+
+static void list_guest_args(const struct making *m, struct guest_args *a)
+{
+    static const char *const fixed[] = {"--user", "1000:1000",     "--user-name", "sandbox",
+                                        "--home", "/home/sandbox", "--workdir"};
+    add_arg(a, "bwrap");
+    add_number(a, "--args", (uint64_t)m->bwrap.args_fd);
+    add_arg(a, "--");
+    add_arg(a, BWRAP_GUEST);
+    add_arg(a, "serve");
+    add_number(a, "--listen-fd", (uint64_t)m->listen_fd);
+    add_number(a, "--ready-fd", (uint64_t)m->ready[1]);
+    if (m->record.bound != 0)
+        add_number(a, "--lifeline-fd", (uint64_t)m->lifeline[0]);
+    if (m->args.timeout_s != 0)
+        add_number(a, "--lifetime-ms", (uint64_t)m->args.timeout_s * 1000);
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        add_arg(a, fixed[i]);
+    add_arg(a, m->record.workdir);
+    a->argv[a->count] = NULL;
+}
+
+static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map_failed)
+{
+    const struct ids *ids = &m->record.ids;
+    int has_disk = m->record.disk_mib != 0, is_single = ids->kind == IDS_SINGLE;
+    int keep[BWRAP_FDS + 4];
+    size_t kept = 0;
+    struct launch_mount mounts[BWRAP_MOUNTS + 1];
+    size_t mount_count = m->bwrap.mount_count;
+    struct guest_args guest = {0};
+    CLEANUP_FD int program = open(m->b->config.bwrap, O_PATH | O_CLOEXEC);
+    if (program < 0)
+        return call_fail_errno(m->call, errno, "create: '%s'", m->b->config.bwrap);
+    list_guest_args(m, &guest);
+    for (; kept < m->bwrap.fd_count; kept++)
+        keep[kept] = m->bwrap.fds[kept];
+    keep[kept++] = m->bwrap.args_fd;
+    keep[kept++] = m->listen_fd;
+    keep[kept++] = m->ready[1];
+    if (m->record.bound != 0)
+        keep[kept++] = m->lifeline[0];
+    memcpy(mounts, m->bwrap.mounts, mount_count * sizeof mounts[0]);
+    if (has_disk || ids->kind == IDS_MAPPED_ROOT)
+        mounts[mount_count++] = (struct launch_mount){has_disk ? NULL : m->tree, BWRAP_TREE, m->record.disk_mib};
+    struct launch_plan plan = {
+        .step = "create",
+        .ids = ids,
+        .own_users = !is_single || has_disk,
+        .nested = is_single,
+        .mounts = mounts,
+        .mount_count = mount_count,
+        .dirs = dirs->dirs,
+        .dir_count = has_disk || ids->kind == IDS_MAPPED_SUBIDS ? dirs->count : 0,
+        .make_dirs = has_disk,
+        .program_fd = program,
+        .argv = guest.argv,
+        .keep_fds = keep,
+        .keep_count = kept,
+        .err_fd = m->err[1],
+        .processes = (uint32_t)m->record.processes,
+        .cgroup_fds = m->cgroup.procs_fds,
+        .cgroup_count = m->cgroup.count,
+    };
+    return launch_start(&plan, m->call, map_failed);
+}
+
+/* From bubblewrap's `"child-pid": N`. */
+int64_t start_guest_pid(const struct making *m)
+{
+    char text[1024];
+    ssize_t n = m->info_fd < 0 ? -1 : pread(m->info_fd, text, sizeof text - 1, 0);
+    text[n < 0 ? 0 : n] = '\0';
+    const char *at = strstr(text, "\"child-pid\":");
+    return at == NULL ? 0 : strtoll(at + sizeof "\"child-pid\":" - 1, NULL, 10);
+}
+
+/* Bubblewrap's own words about why it ended. */
+static sbx_status fail_start(struct making *m)
+{
+    char text[400];
+    ssize_t n = read(m->err[0], text, sizeof text - 1);
+    text[n < 0 ? 0 : n] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    int refused = strstr(text, "ermission denied") != NULL || strstr(text, "not permitted") != NULL ||
+                  strstr(text, "amespace") != NULL;
+    return call_fail(m->call, refused ? SBX_E_UNAVAILABLE : SBX_E_FAILED, "create: the sandbox did not start: %s%s",
+                     text[0] == '\0' ? "no reason given" : text,
+                     refused ? "; this machine may refuse user namespaces: see `sbxctl doctor`" : "");
+}
+
+static sbx_status wait_ready(struct making *m)
+{
+    struct pollfd fd = {.fd = m->ready[0], .events = POLLIN};
+    int ready = 0;
+    char byte = 0;
+    create_close(&m->ready[1], 1);
+    create_close(&m->err[1], 1);
+    create_close(&m->lifeline[0], 1);
+    create_close(&m->listen_fd, 1);
+    sbx_status status = call_poll(m->call, &fd, 1, clock_now_ns() + START_MS * MS_NS, &ready);
+    if (status != SBX_OK)
+        return status;
+    if (ready == 0)
+        return call_fail(m->call, SBX_E_UNAVAILABLE, "create: the sandbox did not start within %d s", START_MS / 1000);
+    if (read(m->ready[0], &byte, 1) != 1)
+        return fail_start(m);
+    int64_t pid = start_guest_pid(m);
+    if (pid <= 0)
+        return call_fail(m->call, SBX_E_FAILED, "create: bubblewrap did not tell the sandbox's pid");
+    return place_record(m, pid);
+}
+
+sbx_status start_guest(struct making *m)
+{
+    CLEANUP(dir_list_finish) struct dir_list dirs = {.count = 0};
+    const struct ids *ids = &m->record.ids;
+    int stage = ids->kind == IDS_MAPPED_ROOT, has_disk = m->record.disk_mib != 0;
+    int needs_workdir = 0, map_failed = 0;
+    sbx_status status = place_state(m);
+    if (status == SBX_OK)
+        status = open_channels(m);
+    const char *tree = stage || has_disk ? BWRAP_TREE : m->tree;
+    if (status == SBX_OK)
+        status = build_layout(m, stage, tree, &needs_workdir);
+    place_list_dirs(m, has_disk ? BWRAP_TREE : m->tree, needs_workdir, &dirs);
+    if (status == SBX_OK)
+        status = place_dirs(m, &dirs);
+    if (status != SBX_OK)
+        return status;
+    m->launched = 1;
+    status = launch(m, &dirs, &map_failed);
+    if (map_failed && m->b->config.ids.want == IDS_AUTO && m->record.user == NULL) {
+        m->record.ids.kind = IDS_SINGLE;
+        m->record.processes = 0;
+        status = place_record(m, 0);
+        if (status == SBX_OK)
+            status = build_layout(m, 0, tree, &needs_workdir);
+        if (status == SBX_OK)
+            status = launch(m, &dirs, &map_failed);
+    }
+    return status == SBX_OK ? wait_ready(m) : status;
+}

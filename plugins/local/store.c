@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store.c - the folders of the sandboxes.
+ */
+#include "plugins/local/store.h"
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+enum { PATH_LIMIT = 4096, IDS_LIMIT = 1 << 20, LOCK_POLL_MS = 5 };
+static const int open_dir_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+static char *join(const char *a, const char *b)
+{
+    struct buf text;
+    buf_init(&text, PATH_LIMIT);
+    (void)buf_format(&text, "%s%s", a, b);
+    char *path = buf_steal(&text);
+    buf_finish(&text);
+    return path;
+}
+
+static const char *absolute(const char *path)
+{
+    return path != NULL && path[0] == '/' ? path : NULL;
+}
+
+/* $HOME, or the user's entry. */
+static char *home_plus(const char *rest)
+{
+    struct passwd entry, *found = NULL;
+    char text[4096];
+    const char *home = absolute(secure_getenv("HOME"));
+    if (home == NULL && getpwuid_r(geteuid(), &entry, text, sizeof text, &found) == 0 && found != NULL)
+        home = absolute(found->pw_dir);
+    return join(home == NULL ? "/nonexistent" : home, rest);
+}
+
+/* Root's session folder ends with the session, a sandbox does not: it counts as not set. */
+static char *default_runtime(void)
+{
+    const char *path = absolute(secure_getenv("XDG_RUNTIME_DIR"));
+    if (geteuid() == 0)
+        return join(path == NULL || strcmp(path, "/run/user/0") == 0 ? "/run" : path, "");
+    return path != NULL ? join(path, "") : home_plus("/.local/state/sbx-run");
+}
+
+static char *default_state(void)
+{
+    const char *path = absolute(secure_getenv("XDG_STATE_HOME"));
+    if (path != NULL)
+        return join(path, "");
+    return geteuid() == 0 ? join("/var/lib", "") : home_plus("/.local/state");
+}
+
+static int is_plain_name(const char *name)
+{
+    return name[0] != '.' && name[0] != '\0' && strchr(name, '/') == NULL && strlen(name) < 200;
+}
+
+static int is_relative(const char *path)
+{
+    return path != NULL && path[0] != '/';
+}
+
+/* -1: no memory. */
+static int join_paths(struct store *store)
+{
+    for (int i = 0; i < STORE_FOLDERS; i++) {
+        CLEANUP_FREE char *top = store->base[i] == NULL ? NULL : join(store->base[i], "/sbx/local/");
+        store->path[i] = top == NULL || store->instance == NULL ? NULL : join(top, store->instance);
+        if (store->path[i] == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+sbx_status store_init(struct store *store, const char *instance, const char *runtime, const char *state,
+                      struct sbx_call *call)
+{
+    memset(store, 0, sizeof *store);
+    if (instance == NULL || !is_plain_name(instance))
+        return call_fail(call, SBX_E_INVALID, "open: '%s' cannot be the name of an instance of local",
+                         instance == NULL ? "" : instance);
+    if (is_relative(runtime) || is_relative(state))
+        return call_fail(call, SBX_E_CONFIG, "open: %s must be an absolute path",
+                         is_relative(runtime) ? "runtime_dir" : "state_dir");
+    store->base[STORE_RUNTIME] = runtime != NULL ? join(runtime, "") : default_runtime();
+    store->base[STORE_STATE] = state != NULL ? join(state, "") : default_state();
+    store->instance = join(instance, "");
+    if (join_paths(store) == 0)
+        return SBX_OK;
+    store_finish(store);
+    return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
+}
+
+void store_finish(struct store *store)
+{
+    for (int i = 0; i < STORE_FOLDERS; i++) {
+        free(store->base[i]);
+        free(store->path[i]);
+    }
+    free(store->instance);
+    memset(store, 0, sizeof *store);
+}
+
+/* mkdir -p for a base such as ~/.local/state. */
+static void make_base(const char *path)
+{
+    CLEANUP_FREE char *copy = join(path, "");
+    for (char *at = copy == NULL ? NULL : strchr(copy + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        (void)mkdir(copy, 0700);
+        *at = '/';
+    }
+    (void)mkdir(path, 0700);
+}
+
+static int is_ours(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+}
+
+sbx_status store_open(const struct store *store, int which, int make, struct sbx_call *call, int *fd)
+{
+    const char *const steps[] = {"sbx", "local", store->instance};
+    const char *verb = make ? "create" : "attach";
+    CLEANUP_FD int at = open(store->base[which], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (at < 0 && make) {
+        make_base(store->base[which]);
+        at = open(store->base[which], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    for (size_t i = 0; i < 3 && at >= 0; i++) {
+        if (make && mkdirat(at, steps[i], 0700) != 0 && errno != EEXIST)
+            return call_fail_errno(call, errno, "%s: cannot make '%s'", verb, store->path[which]);
+        int next = openat(at, steps[i], open_dir_flags);
+        int saved = errno;
+        (void)close(steal_fd(&at));
+        errno = saved;
+        at = next;
+        if (at >= 0 && !is_ours(at))
+            return call_fail(call, SBX_E_CONFIG,
+                             "%s: '%s' belongs to somebody else or is open to others; chmod 700 it "
+                             "or remove it",
+                             verb, store->path[which]);
+    }
+    if (at < 0)
+        return call_fail_errno(call, errno, "%s: '%s'", verb, store->path[which]);
+    *fd = steal_fd(&at);
+    return SBX_OK;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return memcmp(a, b, RECORD_ID_LENGTH);
+}
+
+sbx_status store_list(int folder_fd, struct sbx_call *call, struct store_ids *out)
+{
+    memset(out, 0, sizeof *out);
+    struct buf ids;
+    buf_init(&ids, IDS_LIMIT * (RECORD_ID_LENGTH + 1));
+    int fd = openat(folder_fd, ".", open_dir_flags);
+    CLEANUP_DIR DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (dir == NULL) {
+        call_fail_errno(call, errno, "list: the folder of the sandboxes");
+        if (fd >= 0)
+            (void)close(fd);
+        return SBX_E_FAILED;
+    }
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+        if (record_is_id(entry->d_name) && buf_append(&ids, entry->d_name, RECORD_ID_LENGTH + 1) == 0)
+            out->count++;
+    int failed = ids.failed;
+    out->items = (char(*)[RECORD_ID_LENGTH + 1])(void *)buf_steal(&ids);
+    buf_finish(&ids);
+    if (failed != 0 || out->items == NULL) {
+        store_ids_finish(out);
+        return call_fail(call, SBX_E_NO_MEMORY, "list: no memory");
+    }
+    qsort(out->items, out->count, RECORD_ID_LENGTH + 1, compare_ids);
+    return SBX_OK;
+}
+
+void store_ids_finish(struct store_ids *ids)
+{
+    free(ids->items);
+    memset(ids, 0, sizeof *ids);
+}
+
+int store_open_entry(int folder_fd, const char *id)
+{
+    return openat(folder_fd, id, open_dir_flags);
+}
+
+static int still_there(int entry_fd)
+{
+    struct stat st;
+    return fstat(entry_fd, &st) == 0 && st.st_nlink > 0;
+}
+
+int store_try_lock(int entry_fd)
+{
+    return flock(entry_fd, LOCK_EX | LOCK_NB) == 0 && still_there(entry_fd);
+}
+
+sbx_status store_lock(int entry_fd, const char *id, struct sbx_call *call)
+{
+    while (flock(entry_fd, LOCK_EX | LOCK_NB) != 0) {
+        int ready = 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return call_fail_errno(call, errno, "sandbox %s: lock", id);
+        sbx_status status = call_poll(call, NULL, 0, clock_now_ns() + LOCK_POLL_MS * INT64_C(1000000), &ready);
+        if (status != SBX_OK)
+            return status;
+    }
+    return still_there(entry_fd) ? SBX_OK : call_fail(call, SBX_E_NOT_FOUND, "no such sandbox: %s", id);
+}
