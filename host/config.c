@@ -113,18 +113,19 @@ static void read_system(struct config_builder *builder, const char *etc)
 }
 
 /* $XDG_CONFIG_HOME/sbx/sbx.ini or ~/.config/sbx/sbx.ini; NULL: neither can be told. */
-static char *user_file(void)
+static char *user_file(struct findings *findings)
 {
     /* A relative $XDG_CONFIG_HOME is to be ignored, says its specification; besides it would follow the working
      * directory. */
     const char *xdg = secure_getenv("XDG_CONFIG_HOME"), *home = secure_getenv("HOME");
+    const char *folder = xdg != NULL && xdg[0] == '/' ? xdg : home != NULL && home[0] == '/' ? home : NULL;
     char *path = NULL;
-    int length = -1;
-    if (xdg != NULL && xdg[0] == '/')
-        length = asprintf(&path, "%s/sbx/sbx.ini", xdg);
-    else if (home != NULL && home[0] == '/')
-        length = asprintf(&path, "%s/.config/sbx/sbx.ini", home);
-    return length < 0 ? NULL : path;
+    if (folder == NULL)
+        return NULL;
+    if (asprintf(&path, folder == xdg ? "%s/sbx/sbx.ini" : "%s/.config/sbx/sbx.ini", folder) >= 0)
+        return path;
+    findings->no_memory = 1;
+    return NULL;
 }
 
 /* The first of these that is there, and it alone: the given path, $SBX_CONFIG, the user's file, the system's. */
@@ -142,7 +143,7 @@ static void search(struct config_builder *builder, const char *etc, const char *
         finding_add(builder->findings, NULL, 0, NULL, "the configuration file's path is empty");
         return;
     }
-    CLEANUP_FREE char *path = user_file();
+    CLEANUP_FREE char *path = user_file(builder->findings);
     if (path != NULL && read_file(builder, path))
         return;
     builder->ignore_paths = 0;

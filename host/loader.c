@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "host/error.h"
+#include "host/finding.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -206,6 +207,25 @@ static sbx_status load_checked(int fd, const char *path, const char *id, struct 
     return SBX_OK;
 }
 
+static void offer(void *user, const char *id, const char *path)
+{
+    (void)path;
+    nearest_offer(user, id);
+}
+
+static sbx_status not_found(const char *const *folders, const char *id, struct sbx_error *error)
+{
+    if (folders[0] == NULL)
+        return error_set(error, SBX_E_CONFIG, "plugin '%s': no plugin folder is known", id);
+    struct nearest nearest;
+    nearest_init(&nearest, id);
+    loader_scan(folders, offer, &nearest);
+    const char *best = nearest_best(&nearest);
+    return error_set(error, SBX_E_CONFIG, "plugin '%s': no %s.so in %s%s%s%s%s", id, id, folders[0],
+                     folders[1] == NULL ? "" : " or the other plugin folders", best == NULL ? "" : "; did you mean '",
+                     best == NULL ? "" : best, best == NULL ? "" : "'?");
+}
+
 sbx_status loader_load(const char *const *folders, const char *id, struct log *log, const struct loader_plugin **out,
                        struct sbx_error *error)
 {
@@ -227,10 +247,7 @@ sbx_status loader_load(const char *const *folders, const char *id, struct log *l
             log_line(log, SBX_LOG_DEBUG, "loader", "plugin %s: %s %s", path, id, (*out)->descriptor.version);
         return status;
     }
-    if (folders[0] == NULL)
-        return error_set(error, SBX_E_CONFIG, "plugin '%s': no plugin folder is known", id);
-    return error_set(error, SBX_E_CONFIG, "plugin '%s': no %s in %s%s", id, file, folders[0],
-                     folders[1] == NULL ? "" : " or the other plugin folders");
+    return not_found(folders, id, error);
 }
 
 sbx_status loader_module(const char *file, const char *symbol, void **out, struct sbx_error *error)

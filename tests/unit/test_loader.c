@@ -329,6 +329,8 @@ static void loader_takes_the_first_folder_that_has_it(void **state)
     unit_assert_contains(error.message, a.file);
     assert_int_equal(loader_load(folders, "absent", NULL, &plugin, &error), SBX_E_CONFIG);
     unit_assert_contains(error.message, "plugin 'absent': no absent.so in /nonexistent/sbx or the other");
+    assert_int_equal(loader_load(folders, "godo", NULL, &plugin, &error), SBX_E_CONFIG);
+    unit_assert_contains(error.message, "; did you mean 'good'?");
     const char *const none[] = {NULL};
     assert_int_equal(loader_load(none, "good", NULL, &plugin, &error), SBX_E_CONFIG);
     unit_remove_folder(a.top);
