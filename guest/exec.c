@@ -348,7 +348,7 @@ static int drain(struct request *r)
 static void exec_pump(struct request *r)
 {
     struct exec *e = r->state;
-    if (e->command->state == COMMAND_RUNNING && !e->announced) {
+    if (e->command->pid > 0 && !e->announced) {
         e->announced = 1;
         frame_begin(r->c, FRAME_STARTED, r->id);
         frame_number(r->c, F_PID, (uint64_t)e->command->pid);

@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/guest/client.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+enum { PATIENCE_MS = 20000 };
+
+int64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- the guest -------------------------------------------------------------------------------------------------- */
+
+static void run_guest(int fd, const char *const *args) __attribute__((noreturn));
+static void run_guest(int fd, const char *const *args)
+{
+    const char *guest = getenv("SBX_TEST_GUEST");
+    const char *argv[32] = {guest == NULL ? GUEST_NATIVE : guest, "serve", "--stdio", "--any-peer"};
+    for (size_t i = 4; args != NULL && *args != NULL && i < 31; i++)
+        argv[i] = *args++;
+    (void)dup2(fd, 0);
+    (void)dup2(fd, 1);
+    (void)execv(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(127);
+}
+
+struct client *client_open_raw(const char *const *args)
+{
+    int pair[2];
+    struct client *c = calloc(1, sizeof *c);
+    assert_non_null(c);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    c->pid = fork();
+    assert_true(c->pid >= 0);
+    if (c->pid == 0)
+        run_guest(pair[1], args);
+    (void)close(pair[1]);
+    c->fd = pair[0];
+    buf_init(&c->in, 1 << 20);
+    return c;
+}
+
+void client_greet(struct client *c)
+{
+    struct message m;
+    struct frame f;
+    buf_init(&m.fields, 4096);
+    message_number(&m, F_VERSION, WIRE_VERSION);
+    message_bytes(&m, F_NONCE, "0123456789abcdef", 16);
+    client_send(c, (struct wire_head){.len = (uint32_t)m.fields.len, .type = FRAME_HELLO}, m.fields.data);
+    buf_finish(&m.fields);
+    assert_int_equal(client_next(c, &f), 1);
+    assert_int_equal(f.head.type, FRAME_HELLO);
+}
+
+struct client *client_open(const char *const *args)
+{
+    struct client *c = client_open_raw(args);
+    client_greet(c);
+    return c;
+}
+
+void client_close(struct client *c)
+{
+    int status = 0;
+    int64_t until = now_ms() + PATIENCE_MS;
+    if (c->fd >= 0)
+        (void)close(c->fd);
+    while (waitpid(c->pid, &status, WNOHANG) == 0) {
+        if (now_ms() > until) {
+            (void)kill(c->pid, SIGKILL);
+            (void)waitpid(c->pid, NULL, 0);
+            fail_msg("the guest did not end");
+        }
+        (void)usleep(1000);
+    }
+    buf_finish(&c->in);
+    free(c);
+    assert_int_equal(status, 0);
+}
+
+/* --- saying ------------------------------------------------------------------------------------------------------- */
+
+void message_bytes(struct message *m, unsigned tag, const void *data, size_t len)
+{
+    unsigned char head[8];
+    wire_put16(head, tag);
+    wire_put16(head + 2, 0);
+    wire_put32(head + 4, (uint32_t)len);
+    (void)buf_append(&m->fields, head, sizeof head);
+    assert_int_equal(buf_append(&m->fields, data, len), 0);
+}
+
+void message_text(struct message *m, unsigned tag, const char *text)
+{
+    message_bytes(m, tag, text, strlen(text));
+}
+
+void message_number(struct message *m, unsigned tag, uint64_t value)
+{
+    unsigned char bytes[8];
+    wire_put64(bytes, value);
+    message_bytes(m, tag, bytes, sizeof bytes);
+}
+
+void message_init(struct message *m, uint64_t op)
+{
+    buf_init(&m->fields, 8 << 20);
+    message_number(m, F_OP, op);
+}
+
+void message_argv(struct message *m, const char *const *argv)
+{
+    for (; *argv != NULL; argv++)
+        message_text(m, F_ARG, *argv);
+}
+
+/* The peer may be gone: what comes of it is the test's to see. */
+void client_write(struct client *c, const void *data, size_t len)
+{
+    const char *p = data;
+    int64_t until = now_ms() + PATIENCE_MS;
+    while (len > 0) {
+        ssize_t n = send(c->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN && now_ms() < until) {
+            struct pollfd w = {.fd = c->fd, .events = POLLOUT};
+            (void)poll(&w, 1, 100);
+            continue;
+        }
+        if (n < 0)
+            return;
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+void client_send(struct client *c, struct wire_head head, const void *payload)
+{
+    unsigned char bytes[WIRE_HEADER];
+    wire_put_head(bytes, head);
+    client_write(c, bytes, sizeof bytes);
+    client_write(c, payload, head.len);
+}
+
+void client_data(struct client *c, uint32_t id, const void *data, size_t len, int eof)
+{
+    struct wire_head h = {
+        .len = (uint32_t)len, .type = FRAME_DATA, .flags = eof ? (uint8_t)FLAG_EOF : 0, .stream = STREAM_IN, .id = id};
+    client_send(c, h, data);
+}
+
+void client_number(struct client *c, uint32_t id, enum wire_frame type, uint32_t value)
+{
+    unsigned char bytes[4];
+    wire_put32(bytes, value);
+    client_send(c, (struct wire_head){.len = type == FRAME_CANCEL ? 0 : 4, .type = (uint8_t)type, .id = id}, bytes);
+}
+
+uint32_t client_request(struct client *c, struct message *m)
+{
+    uint32_t id = ++c->last_id;
+    size_t at = 0;
+    do {
+        size_t n = m->fields.len - at < WIRE_MAX_PAYLOAD ? m->fields.len - at : WIRE_MAX_PAYLOAD;
+        struct wire_head h = {.len = (uint32_t)n, .type = FRAME_REQUEST, .id = id};
+        h.flags = at + n < m->fields.len ? FLAG_MORE : 0;
+        client_send(c, h, m->fields.data + at);
+        at += n;
+    } while (at < m->fields.len);
+    buf_finish(&m->fields);
+    return id;
+}
+
+/* --- hearing ------------------------------------------------------------------------------------------------------ */
+
+int client_next_within(struct client *c, struct frame *f, int ms)
+{
+    int64_t until = now_ms() + ms;
+    for (;;) {
+        if (c->in.len >= WIRE_HEADER) {
+            assert_int_equal(wire_get_head((const unsigned char *)c->in.data, &f->head), 0);
+            if (c->in.len - WIRE_HEADER >= f->head.len) {
+                memcpy(f->payload, c->in.data + WIRE_HEADER, f->head.len);
+                buf_consume(&c->in, WIRE_HEADER + f->head.len);
+                return 1;
+            }
+        }
+        char bytes[65536];
+        struct pollfd w = {.fd = c->fd, .events = POLLIN};
+        int64_t left = until - now_ms();
+        if (left < 0 || poll(&w, 1, (int)left) == 0)
+            return 0;
+        ssize_t n = recv(c->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (n <= 0)
+            return 0;
+        assert_int_equal(buf_append(&c->in, bytes, (size_t)n), 0);
+    }
+}
+
+int client_next(struct client *c, struct frame *f)
+{
+    int64_t began = now_ms();
+    int got = client_next_within(c, f, PATIENCE_MS);
+    if (!got && now_ms() - began >= PATIENCE_MS)
+        fail_msg("the guest said nothing for %d ms", (int)PATIENCE_MS);
+    return got;
+}
+
+static void copy(char *to, size_t size, const struct wire_field_view *v)
+{
+    size_t n = v->len < size ? v->len : size - 1;
+    memcpy(to, v->data, n);
+    to[n] = '\0';
+}
+
+static void take_fields(const struct frame *f, struct answer *a)
+{
+    const unsigned char *p = f->payload;
+    size_t left = f->head.len;
+    struct wire_field_view v;
+    int more, ok = 1;
+    while ((more = wire_next_field(&p, &left, &v)) == 1) {
+        uint64_t n = v.len == 8 ? wire_number(&v, &ok) : 0;
+        switch (v.tag) {
+        case F_STATUS:
+            a->status = (int64_t)n;
+            break;
+        case F_RESULT:
+            a->result = n;
+            break;
+        case F_EXIT_CODE:
+            a->exit_code = (int64_t)n;
+            break;
+        case F_TERM_SIGNAL:
+            a->term_signal = (int64_t)n;
+            break;
+        case F_OUT_BYTES:
+            a->out_bytes = n;
+            break;
+        case F_COUNT:
+            a->count = n;
+            break;
+        case F_PID:
+            a->pid = (int64_t)n;
+            break;
+        case F_TYPE:
+            a->type = n;
+            break;
+        case F_MODE:
+            a->mode = n;
+            break;
+        case F_SIZE:
+            a->size = n;
+            break;
+        case F_NAME:
+            copy(a->name, sizeof a->name, &v);
+            break;
+        case F_MESSAGE:
+            copy(a->message, sizeof a->message, &v);
+            break;
+        default:
+            break;
+        }
+    }
+    assert_int_equal(more, 0);
+}
+
+/* 1: that was the end. */
+static int take_frame(struct client *c, const struct frame *f, struct answer *a, uint64_t *credit)
+{
+    switch (f->head.type) {
+    case FRAME_DATA:
+        assert_true(f->head.stream == STREAM_OUT || f->head.stream == STREAM_ERR);
+        assert_int_equal(buf_append(f->head.stream == STREAM_OUT ? &a->out : &a->err, f->payload, f->head.len), 0);
+        if (f->head.len > 0) {
+            unsigned char more[4];
+            wire_put32(more, f->head.len);
+            client_send(c,
+                        (struct wire_head){.len = 4, .type = FRAME_CREDIT, .stream = f->head.stream, .id = f->head.id},
+                        more);
+        }
+        return 0;
+    case FRAME_CREDIT:
+        *credit += wire_get32(f->payload);
+        return 0;
+    case FRAME_REPLY:
+        a->replies++;
+        take_fields(f, a);
+        return 0;
+    case FRAME_STARTED:
+        take_fields(f, a);
+        return 0;
+    default:
+        assert_int_equal(f->head.type, FRAME_END);
+        a->status = INT64_MIN;
+        take_fields(f, a);
+        assert_true(a->status != INT64_MIN);
+        return 1;
+    }
+}
+
+void client_wait(struct client *c, uint32_t id, const void *input, size_t len, struct answer *a)
+{
+    const char *p = input;
+    uint64_t credit = WIRE_WINDOW;
+    int open = input != NULL;
+    struct frame f;
+    memset(a, 0, sizeof *a);
+    buf_init(&a->out, 256 << 20);
+    buf_init(&a->err, 256 << 20);
+    for (;;) {
+        while (open && (credit > 0 || len == 0)) {
+            size_t n = len < WIRE_MAX_PAYLOAD ? len : WIRE_MAX_PAYLOAD;
+            if (n > credit)
+                n = (size_t)credit;
+            open = n < len;
+            client_data(c, id, p, n, !open);
+            p += n;
+            len -= n;
+            credit -= n;
+        }
+        if (!client_next(c, &f))
+            fail_msg("the connection ended before the answer");
+        if (f.head.id == id && take_frame(c, &f, a, &credit))
+            return;
+    }
+}
+
+void answer_finish(struct answer *a)
+{
+    buf_finish(&a->out);
+    buf_finish(&a->err);
+}
+
+void client_shell(struct client *c, const char *line, struct answer *a)
+{
+    struct message m;
+    message_init(&m, OP_EXEC);
+    message_argv(&m, (const char *const[]){"/bin/sh", "-c", line, NULL});
+    message_number(&m, F_FLAGS, EXEC_NO_STDIN);
+    client_wait(c, client_request(c, &m), NULL, 0, a);
+}
+
+void skip_test(const char *why)
+{
+    (void)printf("SKIP: %s\n", why);
+    exit(77);
+}
+
+/* --- surroundings ------------------------------------------------------------------------------------------------- */
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st;
+    (void)type;
+    (void)at;
+    return remove(path);
+}
+
+static char scratch_path[256];
+static pid_t scratch_owner;
+
+static void remove_scratch(void)
+{
+    if (getpid() == scratch_owner)
+        (void)nftw(scratch_path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *scratch(void)
+{
+    const char *base = getenv("TMPDIR");
+    if (scratch_path[0] != '\0')
+        return scratch_path;
+    (void)snprintf(scratch_path, sizeof scratch_path, "%s/sbx-guest-test-XXXXXX", base == NULL ? "/tmp" : base);
+    assert_non_null(mkdtemp(scratch_path));
+    scratch_owner = getpid();
+    (void)atexit(remove_scratch);
+    return scratch_path;
+}
+
+static int command_line_has(const char *pid, const char *marker)
+{
+    char path[300], text[8192];
+    (void)snprintf(path, sizeof path, "/proc/%s/cmdline", pid);
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    return n > 0 && memmem(text, (size_t)n, marker, strlen(marker)) != NULL;
+}
+
+int process_exists(const char *marker)
+{
+    CLEANUP_DIR DIR *dir = opendir("/proc");
+    const struct dirent *e;
+    assert_non_null(dir);
+    while ((e = readdir(dir)) != NULL)
+        if (e->d_name[0] >= '0' && e->d_name[0] <= '9' && command_line_has(e->d_name, marker))
+            return 1;
+    return 0;
+}
+
+int process_gone(const char *marker, int ms)
+{
+    for (int64_t until = now_ms() + ms; process_exists(marker); (void)usleep(5000))
+        if (now_ms() > until)
+            return 0;
+    return 1;
+}
