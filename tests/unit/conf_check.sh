@@ -14,7 +14,7 @@ trap 'rm -rf "$tmp"' EXIT
 for file in "$source"/conf/*; do
     name=$(basename "$file")
     "$build/bin/sbxctl" --config "$file" config check
-    sed 's/^#\([a-z[]\)/\1/; /^plugin_path/d' "$file" > "$tmp/$name"
+    sed 's/^#\([a-z[]\)/\1/' "$file" > "$tmp/$name"
     chmod 644 "$tmp/$name"
     "$build/bin/sbxctl" --config "$tmp/$name" config check
 done

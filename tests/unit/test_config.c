@@ -378,8 +378,5 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--set-uid") == 0)
         return as_set_uid_program();
-    if (argc > 1)
-        cmocka_set_test_filter(argv[1]);
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    return failed != 0 ? 1 : unit_skipped ? 77 : 0;
+    return unit_main(tests, sizeof tests / sizeof tests[0], argc, argv);
 }

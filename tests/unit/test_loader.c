@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sys/wait.h>
 
 /* A private folder with a folder `plugins` in it that holds good.so. */
 struct place {
@@ -465,6 +466,56 @@ static void loader_installed_folder_is_compiled_in_for_a_program_elsewhere(void 
     free(folder);
 }
 
+/* The program itself, copied to where programs of an installation are, and asked under a false name. */
+static void ask_copy(const char *program, char answer[256])
+{
+    int pipe_fds[2];
+    assert_int_equal(pipe(pipe_fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        char *const arguments[] = {(char *)"/usr/bin/false", (char *)"--installed", NULL};
+        (void)dup2(pipe_fds[1], 1);
+        (void)execv(program, arguments);
+        _exit(9);
+    }
+    close(pipe_fds[1]);
+    size_t len = 0;
+    ssize_t n = 0;
+    while ((n = read(pipe_fds[0], answer + len, 255 - len)) > 0)
+        len += (size_t)n;
+    answer[len] = '\0';
+    close(pipe_fds[0]);
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void loader_installed_folder_is_beside_a_program_in_bin(void **state)
+{
+    (void)state;
+    struct place place;
+    make_place(&place);
+    char path[256], program[256], link[256], answer[256];
+    (void)snprintf(path, sizeof path, "%s/bin", place.top);
+    assert_int_equal(mkdir(path, 0755), 0);
+    (void)snprintf(program, sizeof program, "%s/bin/program", place.top);
+    unit_copy("/proc/self/exe", program, 0755);
+    ask_copy(program, answer);
+    assert_string_equal(answer, SBX_PLUGIN_DIR);
+    (void)snprintf(path, sizeof path, "%s/lib", place.top);
+    assert_int_equal(mkdir(path, 0755), 0);
+    (void)snprintf(path, sizeof path, "%s/lib/sbx", place.top);
+    assert_int_equal(mkdir(path, 0755), 0);
+    ask_copy(program, answer);
+    assert_string_equal(answer, path);
+    (void)snprintf(link, sizeof link, "%s/plugins/link", place.top);
+    assert_int_equal(symlink(program, link), 0);
+    ask_copy(link, answer);
+    assert_string_equal(answer, path);
+    unit_remove_folder(place.top);
+}
+
 static void loader_module_names_what_is_missing(void **state)
 {
     (void)state;
@@ -492,6 +543,17 @@ static const struct CMUnitTest tests[] = {
     UNIT(loader_serves_many_threads),
     UNIT(loader_scan_reports_each_id_once_in_order),
     UNIT(loader_installed_folder_is_compiled_in_for_a_program_elsewhere),
+    UNIT(loader_installed_folder_is_beside_a_program_in_bin),
     UNIT(loader_module_names_what_is_missing),
 };
-UNIT_MAIN(tests)
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--installed") == 0) {
+        char *folder = loader_installed_folder();
+        int written = printf("%s", folder);
+        free(folder);
+        return written > 0 ? 0 : 1;
+    }
+    return unit_main(tests, sizeof tests / sizeof tests[0], argc, argv);
+}

@@ -28,13 +28,18 @@ static int unit_skipped;
         unit_skipped = 1;                                                                                              \
         skip();                                                                                                        \
     } while (0)
+/* All tests, or the one whose name is given. 0, 1 or 77. */
+static inline int unit_main(const struct CMUnitTest *tests, size_t count, int argc, char **argv)
+{
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    int failed = _cmocka_run_group_tests("tests", tests, count, NULL, NULL);
+    return failed != 0 ? 1 : unit_skipped ? 77 : 0;
+}
 #define UNIT_MAIN(tests)                                                                                               \
     int main(int argc, char **argv)                                                                                    \
     {                                                                                                                  \
-        if (argc > 1)                                                                                                  \
-            cmocka_set_test_filter(argv[1]);                                                                           \
-        int failed = cmocka_run_group_tests(tests, NULL, NULL);                                                        \
-        return failed != 0 ? 1 : unit_skipped ? 77 : 0;                                                                \
+        return unit_main(tests, sizeof(tests) / sizeof(tests)[0], argc, argv);                                         \
     }
 
 static inline int unit_unlink(const char *path, const struct stat *st, int type, struct FTW *ftw)
