@@ -70,8 +70,7 @@ static void report(void *user, const struct sbx_info *info)
         json_time(&l->json, item, "expires", info->expires_ms);
         json_pairs(&l->json, item, "metadata", info->metadata);
     } else if (cmd_has(l->c, OPT_QUIET)) {
-        print_safe(stdout, info->id);
-        (void)fputc('\n', stdout);
+        table_cell(&l->table, info->id);
     } else {
         list_row(l, info);
     }
@@ -97,7 +96,7 @@ static int print(struct listing *l, sbx_status code, const struct sbx_error *err
 {
     if (code != SBX_OK)
         return cmd_fail(l->c, NULL, error);
-    if (cmd_has(l->c, OPT_JSON) || cmd_has(l->c, OPT_QUIET))
+    if (cmd_has(l->c, OPT_JSON))
         return EXIT_FINE;
     return table_print(&l->table, stdout) == 0 ? EXIT_FINE : cmd_no_memory(l->c);
 }
@@ -110,7 +109,7 @@ static int list(struct listing *l, const struct sbx_list_options *options)
     int code = cmd_open(l->c, &ctx);
     if (code != 0)
         return code;
-    for (size_t i = 0; i < l->table.columns; i++)
+    for (size_t i = 0; i < l->table.columns && !cmd_has(l->c, OPT_QUIET); i++)
         table_cell(&l->table, head[i]);
     return print(l, sbx_list(ctx, options, &l->c->call, report, l, &error), &error);
 }
@@ -127,7 +126,7 @@ int cmd_ls(struct cmd *c)
         return code;
     options.provider = c->value[OPT_PROVIDER];
     options.labels = kv_view(&labels);
-    table_init(&l.table, 6);
+    table_init(&l.table, cmd_has(c, OPT_QUIET) ? 1 : 6);
     json_init(&l.json);
     json_flag(&l.json, l.json.root, "ok", 1);
     l.items = json_array(&l.json, l.json.root, "sandboxes");

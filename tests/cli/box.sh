@@ -70,8 +70,8 @@ options_stand_before_or_after_the_id() {
     new_box
     try 0 sbx exec -e A=1 "$BOX" -e B=2 -w /tmp -- sh -c 'echo "$A$B$PWD"'
     output 12/tmp
-    try 0 sbx exec "$BOX" echo -e --json -- x
-    output '-e --json -- x'
+    try 0 sbx exec "$BOX" printf "%s," -e --json -- x
+    output "-e,--json,--,x,"
     try 0 sbx --quiet exec "$BOX" --env=A=x --env 'B=y z' sh -c 'echo "$A,$B"'
     output 'x,y z'
     try 0 sbx exec -eA=7 -w/ "$BOX" sh -c 'echo "$A$PWD"'
