@@ -355,8 +355,10 @@ static void exec_pump(struct request *r)
         frame_finish(r->c);
     }
     stream_in_pump(&e->in, r);
+    /* The first bytes may be here before the news of the start, which has to go first. */
+    int may_tell = e->announced || command_is_over(e->command);
     for (int i = 0; i < 2; i++)
-        if (e->out[i].got != 0)
+        if (e->out[i].got != 0 && may_tell)
             (void)stream_out_pump(&e->out[i], r);
     if (command_is_over(e->command)) {
         if (e->cancelled || drain(r))

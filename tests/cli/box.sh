@@ -57,7 +57,7 @@ exec_says_why_a_program_did_not_start() {
     try 127 in_box no-such-program
     errors "sbxctl: exec $BOX: no such program 'no-such-program'"
     try 126 in_box /etc
-    errors "sbxctl: exec $BOX: cannot execute '/etc'"
+    errors "sbxctl: exec $BOX: cannot execute '/etc': permission denied, or not a program"
     try 127 in_box sh -c 'exit 127'
     no_errors
     try 124 in_box sh -c 'exit 124'
@@ -278,4 +278,12 @@ a_deadline_ends_a_call() {
     try 124 sbx exec --json --deadline 300ms "$BOX" -- sleep 30
     json_is 124 error exit_code
     try 0 in_box true
+}
+
+execs_in_a_row_all_answer() {
+    local i
+    new_box
+    for i in $(seq 200); do
+        [ "$(sbx exec "$BOX" printf '%s' "$i" 2>"$T/err")" = "$i" ] || fail "exec number $i"
+    done
 }
