@@ -59,9 +59,10 @@ static void take_credit(struct guest_request *r, const struct wire_head *head, c
 
 static void take_started(struct guest_request *r, const struct wire_head *head)
 {
-    if (!r->can_start || r->answered || head->flags != 0)
+    /* Output may overtake it: the command's pipe and its keeper's report are two channels. */
+    if (!r->can_start || r->started || head->flags != 0)
         (void)guest_request_nonsense(r, "a start that cannot be");
-    r->answered = 1;
+    r->started = 1;
 }
 
 static void take_reply(struct guest_request *r, const struct wire_head *head, const unsigned char *payload)
@@ -84,9 +85,9 @@ static void take_reply(struct guest_request *r, const struct wire_head *head, co
 static sbx_status guest_status(int64_t code)
 {
     static const sbx_status known[] = {
-        SBX_OK,       SBX_E_UNSUPPORTED, SBX_E_INVALID, SBX_E_PERMISSION, SBX_E_NOT_FOUND,
-        SBX_E_EXISTS, SBX_E_IS_DIR,      SBX_E_NOT_DIR, SBX_E_BAD_PATH,   SBX_E_TOO_LARGE,
-        SBX_E_QUOTA,  SBX_E_BUSY,        SBX_E_STATE,   SBX_E_NO_MEMORY,  SBX_E_PROTOCOL,
+        SBX_OK,       SBX_E_UNSUPPORTED, SBX_E_INVALID,  SBX_E_PERMISSION, SBX_E_NOT_FOUND, SBX_E_EXISTS,
+        SBX_E_IS_DIR, SBX_E_NOT_DIR,     SBX_E_BAD_PATH, SBX_E_TOO_LARGE,  SBX_E_QUOTA,     SBX_E_BUSY,
+        SBX_E_STATE,  SBX_E_NO_MEMORY,   SBX_E_UNKNOWN,  SBX_E_PROTOCOL,
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (known[i] == code)

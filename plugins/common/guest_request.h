@@ -68,7 +68,8 @@ struct guest_request {
     int can_start;       /* a STARTED may come */
     int64_t patience_ns; /* > 0: the guest itself ends the request within so long; then it is given up as unknown */
 
-    int answered;     /* a STARTED, REPLY or DATA has come */
+    int started;      /* STARTED has come */
+    int answered;     /* a REPLY or DATA has come */
     int cancel_sent;  /* CANCEL is in tx, or was */
     sbx_status why;   /* why the request is cancelled, its error filled; SBX_OK: it is not */
     int64_t until_ns; /* when waiting ends: patience, or the grace after CANCEL; 0: never */

@@ -137,7 +137,7 @@ static void a_flipped_byte_anywhere_does_no_harm(void **state)
     buf_finish(&a.bytes);
 }
 
-/* Every order of the four frames: only those where STARTED comes first and END last are answers. */
+/* Every row of four frames out of the four: an answer has an END and at most one STARTED before it. */
 static void frames_in_another_order_are_refused(void **state)
 {
     (void)state;
@@ -155,12 +155,13 @@ static void frames_in_another_order_are_refused(void **state)
         sbx_status status = answer_exec(&run, &a);
         if (status == SBX_OK) {
             good++;
-            int ended = 0;
+            int ended = 0, started = 0;
             for (int i = 0; i < 4 && !ended; i++) {
                 ended = order[i] == 3;
-                assert_true(order[i] != 0 || i == 0);
+                started += order[i] == 0;
             }
             assert_true(ended);
+            assert_true(started <= 1);
             assert_true(is_prefix(&run.out.data, "some outputsome outputsome outputsome output"));
             assert_true(is_prefix(&run.err.data, "some errorssome errorssome errorssome errors"));
         }
