@@ -54,25 +54,27 @@ static void ends_close(const struct ends *e)
             (void)close(e->fd[i]);
 }
 
-/* A pipe whose `ours` end does not block. */
-static int make_pipe(int *ours, int *theirs, int we_write)
+/* A pipe whose `ours` end does not block. It belongs to the command's user, who may open it again by way of
+ * /dev/stderr. */
+static int make_pipe(const struct identity *who, int *ours, int *theirs, int we_write)
 {
     int p[2];
     if (pipe2(p, O_CLOEXEC) != 0)
         return -1;
     *ours = p[we_write ? 1 : 0];
     *theirs = p[we_write ? 0 : 1];
+    (void)!fchown(*theirs, who->uid, who->gid);
     return fcntl(*ours, F_SETFL, O_NONBLOCK);
 }
 
-static int make_stdin(const struct guest *g, struct exec *e, int none, struct ends *ends)
+static int make_stdin(const struct guest *g, struct exec *e, const struct identity *who, int none, struct ends *ends)
 {
     int ours = -1;
     if (none && g->null_fd >= 0) {
         ends->fd[0] = fcntl(g->null_fd, F_DUPFD_CLOEXEC, 3);
         return ends->fd[0] < 0 ? -1 : 0;
     }
-    if (make_pipe(&ours, &ends->fd[0], 1) != 0)
+    if (make_pipe(who, &ours, &ends->fd[0], 1) != 0)
         return -1;
     stream_in_init(&e->in, ours);
     if (none)
@@ -80,17 +82,18 @@ static int make_stdin(const struct guest *g, struct exec *e, int none, struct en
     return 0;
 }
 
-static int make_pipes(const struct guest *g, struct exec *e, uint64_t flags, struct ends *ends)
+static int make_pipes(const struct guest *g, struct exec *e, const struct identity *who, uint64_t flags,
+                      struct ends *ends)
 {
     int ours = -1;
-    if (make_stdin(g, e, (flags & EXEC_NO_STDIN) != 0, ends) != 0 || make_pipe(&ours, &ends->fd[1], 0) != 0)
+    if (make_stdin(g, e, who, (flags & EXEC_NO_STDIN) != 0, ends) != 0 || make_pipe(who, &ours, &ends->fd[1], 0) != 0)
         return -1;
     stream_out_init(&e->out[0], ours, STREAM_OUT);
     if (e->merged) {
         ends->fd[2] = ends->fd[1];
         return 0;
     }
-    if (make_pipe(&ours, &ends->fd[2], 0) != 0)
+    if (make_pipe(who, &ours, &ends->fd[2], 0) != 0)
         return -1;
     stream_out_init(&e->out[1], ours, STREAM_ERR);
     return 0;
@@ -191,7 +194,7 @@ static void exec_start(struct request *r, const struct fields *f)
         request_fail(r, SBX_E_UNSUPPORTED, errno, "exec: no terminal in this sandbox: %s", strerror(errno));
         return;
     }
-    if (!spec->tty && make_pipes(r->c->g, e, f->number[F_FLAGS], &ends) != 0) {
+    if (!spec->tty && make_pipes(r->c->g, e, &who, f->number[F_FLAGS], &ends) != 0) {
         request_fail(r, status_of(errno), errno, "exec: no pipe: %s", strerror(errno));
         return;
     }
@@ -300,8 +303,8 @@ static void exec_watch(struct request *r, struct watch *w)
 {
     struct exec *e = r->state;
     stream_in_watch(&e->in, w);
-    stream_out_watch(&e->out[0], r, w);
-    stream_out_watch(&e->out[1], r, w);
+    for (int i = 0; i < 2 && e->command->state != COMMAND_STARTING; i++) /* nothing goes before STARTED */
+        stream_out_watch(&e->out[i], r, w);
     if (e->drain_ns != 0 && !e->capped)
         watch_until(w, e->drain_ns);
     else if (e->limit_ns != 0 && !e->timed_out && !command_is_over(e->command))

@@ -104,7 +104,8 @@ sbx_status guest_request_path(struct guest_request *r, enum wire_field tag, cons
 {
     if (path == NULL || *path == '\0')
         return call_fail(r->call, SBX_E_INVALID, "%s: the path is empty", r->what);
-    if (*path == '/' || r->link->workdir == NULL) {
+    int at_home = path[0] == '~' && (path[1] == '/' || path[1] == '\0'); /* the guest knows where that is */
+    if (*path == '/' || at_home || r->link->workdir == NULL) {
         guest_request_text(r, tag, path);
         return SBX_OK;
     }
