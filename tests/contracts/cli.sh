@@ -26,7 +26,7 @@ exec_needs_no_terminal() {
     new_box
     try 0 setsid "$SBXCTL" exec "$BOX" -- echo hi
     output hi
-    setsid "$SBXCTL" exec -i "$BOX" -- cat <&- >"$T/out" 2>"$T/err" || fail "exec fails with a closed stdin"
+    setsid "$SBXCTL" exec "$BOX" -- cat <&- >"$T/out" 2>"$T/err" || fail "exec fails with a closed stdin"
     setsid "$SBXCTL" exec -t "$BOX" -- stty size >"$T/out" 2>"$T/err" || fail "-t without a terminal fails"
     [ "$(tr -d '\r' <"$T/out")" = '24 80' ] || fail "not 24 rows of 80 columns"
 }

@@ -66,6 +66,7 @@ void shell(struct fixture *f, const char *line)
 void put_text(struct fixture *f, const char *path, const char *text)
 {
     struct sbx_transfer_options how = SBX_INIT(how);
+    how.flags = SBX_WRITE_PARENTS;
     how.data = text;
     how.data_len = strlen(text);
     OK(f, sbx_write_file(f->box, path, &how, NULL, &f->error));

@@ -267,7 +267,7 @@ get_of_a_tree_stands_a_game_of_symlinks() {
     mkdir -p "$T/host/canary"
     echo canary >"$T/host/canary/c"
     try 0 sh_box 'mkdir -p /tmp/g/d; echo x >/tmp/g/d/f'
-    sh_box 'cd /tmp/g; while :; do mv d e; ln -s "$1" d; rm d; mkfifo d; rm d; mv e d; done' sh "$T/host/canary" >/dev/null 2>&1 &
+    "$SBXCTL" exec "$BOX" -- sh -c 'cd /tmp/g; while :; do mv d e; ln -s "$1" d; rm d; mkfifo d; rm d; mv e d; done' sh "$T/host/canary" >/dev/null 2>&1 &
     local player=$! i
     for i in $(seq 15); do
         timeout 20 "$SBXCTL" cp "$BOX:/tmp/g" "$T/host/got$i" >"$T/out" 2>"$T/err"

@@ -28,7 +28,7 @@ kill_9_of_exec_ends_its_command_only() {
     sh_box "sleep 3; echo other lives" >"$T/other" &
     local other=$!
     for i in 1 2 3 4 5; do
-        sh_box "(setsid sleep $MARK &); sleep $MARK" >/dev/null 2>&1 &
+        "$SBXCTL" exec "$BOX" -- sh -c "(setsid sleep $MARK &); sleep $MARK" >/dev/null 2>&1 &
         client=$!
         sleep "0.0$((i * 2))"
         kill -9 "$client"

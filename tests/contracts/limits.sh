@@ -124,16 +124,8 @@ call_returns_though_the_engine_hangs() {
     one_error_line
 }
 
-# The host's pid of a local sandbox's first process: the one whose mounts come from this case's state directory.
-guest_of() {
-    local pid
-    for pid in $(grep -lsa 'sbx[-/]*guest.serve' /proc/[0-9]*/cmdline | cut -d/ -f3); do
-        if grep -qs "${T#/tmp}/state/sbx.*${1#*/}" "/proc/$pid/mountinfo"; then
-            say "$pid"
-            return
-        fi
-    done
-}
+# The host's pid of a local sandbox's first process.
+guest_of() { sbx inspect --json "$1" | tr -d ' ",' | sed -n 's/^.*provider.pid:\([0-9]*\).*$/\1/p'; }
 
 command_that_ran_over_time_is_never_run_again() {
     new_box
@@ -157,7 +149,7 @@ sandbox_is_usable_after_a_time_out() {
 limit_is_kept_though_the_client_dies() {
     new_marker
     new_box
-    sbx exec --timeout 2 "$BOX" -- sh -c "(setsid sleep $MARK &) ; sleep $MARK" >/dev/null 2>&1 &
+    "$SBXCTL" exec --timeout 2 "$BOX" -- sh -c "(setsid sleep $MARK &) ; sleep $MARK" >/dev/null 2>&1 &
     local client=$!
     [ "$PROVIDER" != local ] || marker_seen "$MARK" 2
     sleep 0.3
