@@ -106,7 +106,7 @@ static sbx_status create_anywhere(struct create_run *run, const struct sbx_creat
         const char *name = route_name(&choice, i);
         struct instance *instance = context_find(run->ctx, name, strlen(name));
         if (instance == NULL)
-            return border_fail(&run->call, SBX_E_CONFIG, "no provider named '%s' is configured", name);
+            return config_no_instance(run->ctx->config, name, &run->call.error);
         status = create_by(run, instance, args, out);
         if (status != SBX_E_UNAVAILABLE || (run->call.error.flags & SBX_ERR_MAYBE_APPLIED) != 0)
             return status;

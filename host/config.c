@@ -201,6 +201,25 @@ sbx_status config_load(const struct sbx_open_options *options, config_report *re
     return config_load_from("/etc/sbx", options, report, user, out, error);
 }
 
+sbx_status config_no_instance(const struct config *config, const char *name, struct sbx_error *error)
+{
+    size_t last = 0;
+    while (config->plugin_paths[last] != NULL && config->plugin_paths[last + 1] != NULL)
+        last++;
+    if (config->instance_count == 0)
+        return error_set(
+            error, SBX_E_CONFIG,
+            "no provider '%s': there is no plugin in %s; install one, or name its folder with plugin_path in sbx.ini",
+            name, config->plugin_paths[last]);
+    struct nearest nearest;
+    nearest_init(&nearest, name);
+    for (size_t i = 0; i < config->instance_count; i++)
+        nearest_offer(&nearest, config->instances[i].name);
+    const char *best = nearest_best(&nearest);
+    return error_set(error, SBX_E_CONFIG, "no provider '%s' is configured%s%s%s", name,
+                     best == NULL ? "" : "; did you mean '", best == NULL ? "" : best, best == NULL ? "" : "'?");
+}
+
 static void check_instance(const struct config *config, const struct config_instance *instance,
                            struct findings *findings)
 {

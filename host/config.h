@@ -58,6 +58,9 @@ void config_destroy(struct config *config);
 sbx_status config_check(const struct sbx_open_options *options, config_report *report, void *user,
                         struct sbx_error *error);
 
+/* SBX_E_CONFIG: no instance has this name; with the nearest one, or that there is no plugin at all. */
+sbx_status config_no_instance(const struct config *config, const char *name, struct sbx_error *error);
+
 struct sbx_plugin;
 /* Checks an instance's pairs against the plugin's schema (unknown, repeated, missing, wrong type: file, line, expected
  * and nearest key), reads secrets, and tells them to the log. On success *out is what open() is given. `plugin` is the

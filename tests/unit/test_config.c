@@ -139,6 +139,24 @@ static void config_default_is_the_only_provider(void **state)
     finish(&c, config);
 }
 
+static void config_unknown_instance_gets_the_nearest_or_the_reason(void **state)
+{
+    (void)state;
+    static const char text[] = "[provider mine]\nplugin = docker\n";
+    struct config_case c;
+    struct config *config = load_text(&c, text, sizeof text - 1);
+    assert_int_equal(config_no_instance(config, "mien", &c.error), SBX_E_CONFIG);
+    assert_string_equal(c.error.message, "no provider 'mien' is configured; did you mean 'mine'?");
+    finish(&c, config);
+    config = load_text(&c, "[sbx]\nplugin_path = /nonexistent\n", 33);
+    size_t installed = config->instance_count; /* on this machine */
+    config->instance_count = 0;
+    assert_int_equal(config_no_instance(config, "local", &c.error), SBX_E_CONFIG);
+    unit_assert_contains(c.error.message, "no provider 'local': there is no plugin in " SBX_PLUGIN_DIR "; install one");
+    config->instance_count = installed;
+    finish(&c, config);
+}
+
 /* --- the search ------------------------------------------------------------------------------------------------- */
 
 static void write_at(const char *folder, const char *name, const char *text)
@@ -365,6 +383,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(config_of_nothing_has_the_defaults),
     UNIT(config_without_providers_takes_every_plugin_found),
     UNIT(config_default_is_the_only_provider),
+    UNIT(config_unknown_instance_gets_the_nearest_or_the_reason),
     UNIT(config_search_takes_the_first_place_alone),
     UNIT(config_search_never_looks_into_the_working_directory),
     UNIT(config_named_file_must_be_there),
