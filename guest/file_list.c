@@ -27,7 +27,7 @@ static void list_entry(struct request *r, const struct listing *l, const char *n
         return;
     if (fstatat(dirfd(l->dir), name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         if (errno != ENOENT) /* one that was removed meanwhile is none */
-            path_fail(r, errno, "list", l->path);
+            path_fail(r, errno, "list");
         return;
     }
     frame_begin(r->c, FRAME_REPLY, r->id);
@@ -48,7 +48,7 @@ static void list_pump(struct request *r)
         if (entry != NULL)
             list_entry(r, l, entry->d_name);
         else if (errno != 0)
-            path_fail(r, errno, "list", l->path);
+            path_fail(r, errno, "list");
         else
             request_end(r);
     }
@@ -73,12 +73,12 @@ static void list_start(struct request *r, const struct fields *f)
             return;
         }
         if (stat(l->path, &st) == 0 && !S_ISDIR(st.st_mode)) {
-            request_fail(r, SBX_E_NOT_DIR, ENOTDIR, "list: '%.300s': not a directory", l->path);
+            request_fail(r, SBX_E_NOT_DIR, ENOTDIR, "list: '%s': not a directory", r->given);
             return;
         }
         l->dir = opendir(l->path);
         if (l->dir == NULL) {
-            path_fail(r, errno, "list", l->path);
+            path_fail(r, errno, "list");
             return;
         }
     }

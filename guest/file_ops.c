@@ -36,7 +36,7 @@ static void stat_start(struct request *r, const struct fields *f)
         return;
     int flags = (f->number[F_FLAGS] & FS_NOFOLLOW) != 0 ? AT_SYMLINK_NOFOLLOW : 0;
     if (fstatat(AT_FDCWD, path, &st, flags) != 0) {
-        path_fail(r, errno, "stat", path);
+        path_fail(r, errno, "stat");
         return;
     }
     frame_begin(r->c, FRAME_REPLY, r->id);
@@ -67,7 +67,7 @@ static void mkdir_start(struct request *r, const struct fields *f)
     if (made != 0 && errno == ENOENT && parents && path_make_parents(path) == 0)
         made = mkdir(path, mode);
     if (made != 0 && !(parents && is_directory(path))) {
-        path_fail(r, errno, "mkdir", path);
+        path_fail(r, errno, "mkdir");
         return;
     }
     request_end(r);
@@ -90,14 +90,14 @@ static void remove_start(struct request *r, const struct fields *f)
         return;
     (void)path_strip(path);
     if (ends_in_dots(path)) {
-        request_fail(r, SBX_E_BAD_PATH, 0, "remove: '%.300s' has no name of its own", path);
+        request_fail(r, SBX_E_BAD_PATH, 0, "remove: '%s' has no name of its own", r->given);
         return;
     }
     USER_SCOPE(as, &who);
     if (!entered(r, &as, "remove", &who))
         return;
     if (lstat(path, &st) != 0 || (!S_ISDIR(st.st_mode) && unlink(path) != 0)) {
-        path_fail(r, errno, "remove", path);
+        path_fail(r, errno, "remove");
         return;
     }
     if (!S_ISDIR(st.st_mode) || rmdir(path) == 0) {
@@ -105,11 +105,16 @@ static void remove_start(struct request *r, const struct fields *f)
         return;
     }
     if (errno != ENOTEMPTY && errno != EEXIST)
-        path_fail(r, errno, "remove", path);
+        path_fail(r, errno, "remove");
     else if ((f->number[F_FLAGS] & FS_RECURSIVE) == 0)
-        request_fail(r, SBX_E_IS_DIR, errno, "remove: '%.300s': directory not empty", path);
+        request_fail(r, SBX_E_IS_DIR, errno, "remove: '%s': directory not empty", r->given);
     else
         worker_start(r, &who, path, remove_tree, 0, 0);
+}
+
+static void rename_fail(struct request *r, int error, const char *which)
+{
+    request_fail(r, status_of(error), error, "rename: '%.300s': %s", which, path_reason(error));
 }
 
 static void rename_start(struct request *r, const struct fields *f)
@@ -133,7 +138,7 @@ static void rename_start(struct request *r, const struct fields *f)
     else if (errno == ENOTDIR && lstat(to, &st) == 0)
         request_fail(r, SBX_E_NOT_DIR, ENOTDIR, "rename: '%.300s': not a directory", to);
     else
-        path_fail(r, errno, "rename", lstat(from, &st) != 0 ? from : to);
+        rename_fail(r, errno, lstat(from, &st) != 0 ? r->given : to);
 }
 
 const struct request_kind op_stat = {

@@ -50,7 +50,7 @@ static int slurp(struct request *r, struct reading *f, uint64_t *size)
     while (len < MADE_UP_MAX) {
         ssize_t n = read(f->fd, f->text + len, MADE_UP_MAX - len);
         if (n < 0) {
-            path_fail(r, errno, "read", f->path);
+            path_fail(r, errno, "read");
             return -1;
         }
         if (n == 0)
@@ -58,7 +58,7 @@ static int slurp(struct request *r, struct reading *f, uint64_t *size)
         len += (size_t)n;
     }
     if (len == MADE_UP_MAX) {
-        request_fail(r, SBX_E_TOO_LARGE, 0, "read: '%.300s': longer than %d bytes", f->path, (int)MADE_UP_MAX);
+        request_fail(r, SBX_E_TOO_LARGE, 0, "read: '%s': longer than %d bytes", r->given, (int)MADE_UP_MAX);
         return -1;
     }
     *size = len;
@@ -69,22 +69,22 @@ static int slurp(struct request *r, struct reading *f, uint64_t *size)
 static int open_regular(struct request *r, struct reading *f, struct stat *st)
 {
     if (stat(f->path, st) != 0) {
-        path_fail(r, errno, "read", f->path);
+        path_fail(r, errno, "read");
         return -1;
     }
     if (S_ISREG(st->st_mode)) {
         f->fd = open(f->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (f->fd < 0 || fstat(f->fd, st) != 0) {
-            path_fail(r, errno, "read", f->path);
+            path_fail(r, errno, "read");
             return -1;
         }
     }
     if (S_ISREG(st->st_mode))
         return 0;
     if (S_ISDIR(st->st_mode))
-        request_fail(r, SBX_E_IS_DIR, EISDIR, "read: '%.300s': is a directory", f->path);
+        request_fail(r, SBX_E_IS_DIR, EISDIR, "read: '%s': is a directory", r->given);
     else
-        request_fail(r, SBX_E_BAD_PATH, EINVAL, "read: '%.300s': neither file nor directory", f->path);
+        request_fail(r, SBX_E_BAD_PATH, EINVAL, "read: '%s': neither file nor directory", r->given);
     return -1;
 }
 
@@ -97,7 +97,7 @@ static int settle_range(struct request *r, struct reading *f, const struct field
         f->left = limit;
     if (max == 0 || f->left <= max)
         return 0;
-    request_fail(r, SBX_E_TOO_LARGE, EFBIG, "read: '%.200s': %llu bytes, the limit is %llu", f->path,
+    request_fail(r, SBX_E_TOO_LARGE, EFBIG, "read: '%s': %llu bytes, the limit is %llu", r->given,
                  (unsigned long long)f->left, (unsigned long long)max);
     return -1;
 }
@@ -132,9 +132,9 @@ static void read_pump(struct request *r)
         int error = errno;
         frame_data_finish(r->c, n > 0 ? (size_t)n : 0);
         if (n < 0) {
-            path_fail(r, error, "read", f->path);
+            path_fail(r, error, "read");
         } else if (n == 0) {
-            request_fail(r, SBX_E_FAILED, 0, "read: '%.300s': it became shorter while it was read", f->path);
+            request_fail(r, SBX_E_FAILED, 0, "read: '%s': it became shorter while it was read", r->given);
         } else {
             f->at += (uint64_t)n;
             f->left -= (uint64_t)n;

@@ -37,20 +37,17 @@ struct writing {
     struct identity who;
     char temp_name[32]; /* empty: it has no name */
     char name[NAME_MAX + 1];
-    char given[PATH_MAX]; /* for messages */
 };
 
 static int refuse(struct request *r, sbx_status status, int error, const char *why)
 {
-    const struct writing *w = r->state;
-    request_fail(r, status, error, "write: '%.300s': %s", w->given, why);
+    request_fail(r, status, error, "write: '%s': %s", r->given, why);
     return -1;
 }
 
 static int fail(struct request *r, int error)
 {
-    const struct writing *w = r->state;
-    path_fail(r, error, "write", w->given);
+    path_fail(r, error, "write");
     return -1;
 }
 
@@ -190,7 +187,6 @@ static void write_start(struct request *r, const struct fields *f)
     if (path_begin(r, f, "write", &w->who, path) != 0)
         return;
     uint64_t flags = f->number[F_FLAGS];
-    memcpy(w->given, path, sizeof path);
     w->exclusive = (flags & SBX_WRITE_EXCL) != 0;
     w->append = (flags & SBX_WRITE_APPEND) != 0 && !w->exclusive;
     w->has_mode = fields_have(f, F_MODE);
@@ -277,7 +273,7 @@ static void commit(struct request *r)
 {
     struct writing *w = r->state;
     if (w->has_length && w->got != w->length) {
-        request_fail(r, SBX_E_INVALID, 0, "write: '%.200s': %llu bytes came where %llu were announced", w->given,
+        request_fail(r, SBX_E_INVALID, 0, "write: '%s': %llu bytes came where %llu were announced", r->given,
                      (unsigned long long)w->got, (unsigned long long)w->length);
         return;
     }

@@ -46,7 +46,7 @@ sbx_status status_of(int os_errno)
 }
 
 /* The usual words; not strerror's, which would name a path through a file "not a directory". */
-static const char *reason(int os_errno)
+const char *path_reason(int os_errno)
 {
     switch (os_errno) {
     case ENOENT:
@@ -62,9 +62,9 @@ static const char *reason(int os_errno)
     }
 }
 
-void path_fail(struct request *r, int os_errno, const char *what, const char *path)
+void path_fail(struct request *r, int os_errno, const char *what)
 {
-    request_fail(r, status_of(os_errno), os_errno, "%s: '%.300s': %s", what, path, reason(os_errno));
+    request_fail(r, status_of(os_errno), os_errno, "%s: '%s': %s", what, r->given, path_reason(os_errno));
 }
 
 sbx_status path_of(const struct guest *g, const struct identity *who, const struct fields *f, enum wire_field tag,
@@ -102,6 +102,10 @@ int path_strip(char *path)
 int path_begin(struct request *r, const struct fields *f, const char *what, struct identity *who, char *path)
 {
     char message[GUEST_MESSAGE_MAX];
+    const struct wire_field_view *v = &f->text[F_PATH];
+    size_t len = v->len < sizeof r->given ? v->len : sizeof r->given - 1;
+    if (len > 0)
+        memcpy(r->given, v->data, len);
     sbx_status status = user_of_request(r->c->g, f, who, message);
     if (status != SBX_OK) {
         request_fail(r, status, 0, "%s: %s", what, message);

@@ -14,8 +14,10 @@
 /* The code that an errno of a file operation stands for. A path through a file is not found, like in contracts of
  * every client: ENOTDIR never means more than that here. */
 sbx_status status_of(int os_errno);
-/* Ends the request: "what: 'path': reason". */
-void path_fail(struct request *r, int os_errno, const char *what, const char *path);
+/* Its words. */
+const char *path_reason(int os_errno);
+/* Ends the request: "what: 'path as it was given': reason". */
+void path_fail(struct request *r, int os_errno, const char *what);
 
 /* The absolute form of the text in `tag` (relative: below the working directory; ~ and ~/: the user's home), into
  * PATH_MAX bytes. SBX_E_BAD_PATH for an empty or overlong one. */
@@ -24,8 +26,8 @@ sbx_status path_of(const struct guest *g, const struct identity *who, const stru
 /* Drops slashes at the end; 1 if there were any. */
 int path_strip(char *path);
 
-/* The user and the path of a file request, into *who and PATH_MAX bytes; on failure the request is ended and -1
- * answered. */
+/* The user and the path of a file request, into *who, PATH_MAX bytes and r->given; on failure the request is ended and
+ * -1 answered. */
 int path_begin(struct request *r, const struct fields *f, const char *what, struct identity *who, char *path);
 
 /* F_TYPE, F_MODE, F_SIZE and F_MTIME_MS of an entry, into the frame being built. */

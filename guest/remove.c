@@ -15,7 +15,7 @@ enum { DEPTH_MAX = 256 };
 
 static int failed(struct worker_verdict *v, const char *name)
 {
-    return worker_fail(v, status_of(errno), errno, "remove: '%.200s': %s", name, strerror(errno));
+    return worker_fail(v, status_of(errno), errno, "remove: '%.200s': %s", name, path_reason(errno));
 }
 
 /* A directory by its own name, opened so that a symlink put in its place meanwhile leads nowhere. */
@@ -58,10 +58,10 @@ static int empty(int at, const char *name, int depth, struct worker_verdict *v)
     return errno == 0 ? 0 : failed(v, name);
 }
 
-void remove_tree(const char *path, int in, int out, struct worker_verdict *v)
+void remove_tree(const char *path, const char *given, int in, int out, struct worker_verdict *v)
 {
     (void)in;
     (void)out;
     if (empty(AT_FDCWD, path, 0, v) == 0 && rmdir(path) != 0)
-        (void)failed(v, path);
+        (void)failed(v, given);
 }

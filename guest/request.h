@@ -51,6 +51,7 @@ struct request {
     uint32_t in_owed; /* consumed and not yet given back */
     int in_eof;
     uint64_t out_credit[3]; /* by stream */
+    char given[304];        /* F_PATH as it came, for messages */
     void *state;            /* the operation's own */
 };
 

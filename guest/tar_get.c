@@ -30,7 +30,7 @@ struct output {
 
 static int fail(struct output *o, int error)
 {
-    return worker_fail(o->v, status_of(error), error, "tar: '%.250s': %s", o->name, strerror(error));
+    return worker_fail(o->v, status_of(error), error, "tar: '%.250s': %s", o->name, path_reason(error));
 }
 
 static int flush(struct output *o)
@@ -243,7 +243,7 @@ static int put_directory(struct output *o, int fd, size_t len, int depth)
     }
 }
 
-void tar_get(const char *path, int in, int out, struct worker_verdict *v)
+void tar_get(const char *path, const char *given, int in, int out, struct worker_verdict *v)
 {
     struct stat st;
     (void)in;
@@ -255,9 +255,9 @@ void tar_get(const char *path, int in, int out, struct worker_verdict *v)
     *o = (struct output){.fd = out, .v = v, .name = "./"};
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOTDIR && stat(path, &st) == 0)
-        (void)worker_fail(v, SBX_E_NOT_DIR, ENOTDIR, "tar: '%.250s': not a directory", path);
+        (void)worker_fail(v, SBX_E_NOT_DIR, ENOTDIR, "tar: '%.250s': not a directory", given);
     else if (fd < 0)
-        (void)worker_fail(v, status_of(errno), errno, "tar: '%.250s': %s", path, strerror(errno));
+        (void)worker_fail(v, status_of(errno), errno, "tar: '%.250s': %s", given, path_reason(errno));
     else if (put_directory(o, fd, 2, 0) == 0 && put_zeros(o, 2 * TAR_BLOCK) == 0)
         (void)flush(o);
 }

@@ -46,7 +46,7 @@ static int refuse(struct unpack *u, const char *name, const char *why)
 
 static int fail(struct unpack *u, const char *name, int error)
 {
-    return worker_fail(u->v, status_of(error), error, "tar: '%.250s': %s", name, strerror(error));
+    return worker_fail(u->v, status_of(error), error, "tar: '%.250s': %s", name, path_reason(error));
 }
 
 /* Relative, without "..", at most PATH_MAX; u->text becomes the same without "." and empty components. */
@@ -228,21 +228,21 @@ static void finish_directories(struct unpack *u)
     }
 }
 
-static int open_root(struct unpack *u, const char *path)
+static int open_root(struct unpack *u, const char *path, const char *given)
 {
     struct stat st;
     if (mkdir(path, 0755) != 0 && errno != EEXIST && (path_make_parents(path) != 0 || mkdir(path, 0755) != 0) &&
         errno != EEXIST)
-        return fail(u, path, errno);
+        return fail(u, given, errno);
     u->root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (u->root >= 0)
         return 0;
     if (errno == ENOTDIR && stat(path, &st) == 0)
-        return worker_fail(u->v, SBX_E_NOT_DIR, ENOTDIR, "tar: '%.250s': not a directory", path);
-    return fail(u, path, errno);
+        return worker_fail(u->v, SBX_E_NOT_DIR, ENOTDIR, "tar: '%.250s': not a directory", given);
+    return fail(u, given, errno);
 }
 
-void tar_put(const char *path, int in, int out, struct worker_verdict *v)
+void tar_put(const char *path, const char *given, int in, int out, struct worker_verdict *v)
 {
     (void)out;
     CLEANUP_FREE struct unpack *u = calloc(1, sizeof *u);
@@ -254,7 +254,7 @@ void tar_put(const char *path, int in, int out, struct worker_verdict *v)
     u->v = v;
     u->root = -1;
     tar_reader_init(&u->in, in, v);
-    if (open_root(u, path) != 0)
+    if (open_root(u, path, given) != 0)
         return;
     int more;
     while ((more = tar_read_entry(&u->in, e)) == 1)

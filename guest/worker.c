@@ -51,9 +51,9 @@ struct ends {
     int verdict[2];
 };
 
-static void work(const struct ends *e, const struct identity *who, const char *path, worker_job *job)
+static void work(const struct ends *e, const struct identity *who, const char *path, const char *given, worker_job *job)
     __attribute__((noreturn));
-static void work(const struct ends *e, const struct identity *who, const char *path, worker_job *job)
+static void work(const struct ends *e, const struct identity *who, const char *path, const char *given, worker_job *job)
 {
     struct worker_verdict v;
     memset(&v, 0, sizeof v);
@@ -66,7 +66,7 @@ static void work(const struct ends *e, const struct identity *who, const char *p
         (void)worker_fail(&v, SBX_E_UNSUPPORTED, errno, "this sandbox cannot act as user '%s'", who->name);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (v.status == SBX_OK)
-        job(path, e->in[0] >= 0 ? 0 : -1, e->out[1] >= 0 ? 1 : -1, &v);
+        job(path, given, e->in[0] >= 0 ? 0 : -1, e->out[1] >= 0 ? 1 : -1, &v);
     (void)!write(VERDICT_FD, &v, sizeof v);
     _exit(0);
 }
@@ -112,16 +112,16 @@ void worker_start(struct request *r, const struct identity *who, const char *pat
     struct ends e __attribute__((cleanup(ends_close))) = {{-1, -1}, {-1, -1}, {-1, -1}};
     pid_t *slot = slot_of(r->c->g, 0);
     if (slot == NULL) {
-        request_fail(r, SBX_E_BUSY, 0, "'%.300s': too much file work at once", path);
+        request_fail(r, SBX_E_BUSY, 0, "'%s': too much file work at once", r->given);
         return;
     }
     struct worker *w = calloc(1, sizeof *w);
     pid_t pid = w == NULL || ends_open(&e, has_in, has_out) != 0 ? -1 : fork();
     if (pid == 0)
-        work(&e, who, path, job);
+        work(&e, who, path, r->given, job);
     if (pid < 0) {
         free(w);
-        request_fail(r, status_of(errno), errno, "'%.300s': no process: %s", path, strerror(errno));
+        request_fail(r, status_of(errno), errno, "'%s': no process: %s", r->given, strerror(errno));
         return;
     }
     *slot = pid;

@@ -18,8 +18,9 @@ struct worker_verdict {
 int worker_fail(struct worker_verdict *v, sbx_status status, int os_errno, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Runs in the child: reads in, writes out (both blocking; -1 where the operation has none), fills the verdict. */
-typedef void worker_job(const char *path, int in, int out, struct worker_verdict *v);
+/* Runs in the child, on `path`, which messages call `given`: reads in, writes out (both blocking; -1 where the
+ * operation has none), fills the verdict. */
+typedef void worker_job(const char *path, const char *given, int in, int out, struct worker_verdict *v);
 
 void worker_start(struct request *r, const struct identity *who, const char *path, worker_job *job, int has_in,
                   int has_out);
