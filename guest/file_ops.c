@@ -112,9 +112,17 @@ static void remove_start(struct request *r, const struct fields *f)
         worker_start(r, &who, path, remove_tree, 0, 0);
 }
 
-static void rename_fail(struct request *r, int error, const char *which)
+static void rename_fail(struct request *r, int error, const char *from, const char *to)
 {
-    request_fail(r, status_of(error), error, "rename: '%.300s': %s", which, path_reason(error));
+    struct stat old, new;
+    if (lstat(from, &old) != 0)
+        path_fail(r, error, "rename");
+    else if (lstat(to, &new) == 0 && S_ISDIR(new.st_mode) && !S_ISDIR(old.st_mode))
+        request_fail(r, SBX_E_IS_DIR, EISDIR, "rename: '%.300s': is a directory", to);
+    else if (error == ENOTDIR && lstat(to, &new) == 0)
+        request_fail(r, SBX_E_NOT_DIR, ENOTDIR, "rename: '%.300s': not a directory", to);
+    else
+        request_fail(r, status_of(error), error, "rename: '%.300s': %s", to, path_reason(error));
 }
 
 static void rename_start(struct request *r, const struct fields *f)
@@ -132,13 +140,10 @@ static void rename_start(struct request *r, const struct fields *f)
     USER_SCOPE(as, &who);
     if (!entered(r, &as, "rename", &who))
         return;
-    struct stat st;
     if (rename(from, to) == 0)
         request_end(r);
-    else if (errno == ENOTDIR && lstat(to, &st) == 0)
-        request_fail(r, SBX_E_NOT_DIR, ENOTDIR, "rename: '%.300s': not a directory", to);
     else
-        rename_fail(r, errno, lstat(from, &st) != 0 ? r->given : to);
+        rename_fail(r, errno, from, to);
 }
 
 const struct request_kind op_stat = {

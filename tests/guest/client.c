@@ -375,12 +375,14 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 }
 
 static char scratch_path[256];
-static pid_t scratch_owner;
 
-static void remove_scratch(void)
+int scratch_drop(void **state)
 {
-    if (getpid() == scratch_owner)
+    (void)state;
+    if (scratch_path[0] != '\0')
         (void)nftw(scratch_path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_path[0] = '\0';
+    return 0;
 }
 
 const char *scratch(void)
@@ -390,8 +392,6 @@ const char *scratch(void)
         return scratch_path;
     (void)snprintf(scratch_path, sizeof scratch_path, "%s/sbx-guest-test-XXXXXX", base == NULL ? "/tmp" : base);
     assert_non_null(mkdtemp(scratch_path));
-    scratch_owner = getpid();
-    (void)atexit(remove_scratch);
     return scratch_path;
 }
 

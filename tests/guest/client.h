@@ -84,6 +84,7 @@ void answer_finish(struct answer *a);
 /* A shell line, without input. */
 void client_shell(struct client *c, const char *line, struct answer *a);
 
+#define UNIT_TEST(name) cmocka_unit_test_teardown(name, scratch_drop)
 /* The group, or the one test that argv[1] names. */
 #define RUN_TESTS(name, tests, argc, argv)                                                                             \
     ((argc) > 1 ? cmocka_set_test_filter((argv)[1]) : (void)0, cmocka_run_group_tests_name(name, tests, NULL, NULL))
@@ -91,8 +92,9 @@ void client_shell(struct client *c, const char *line, struct answer *a);
 void skip_test(const char *why) __attribute__((noreturn));
 
 int64_t now_ms(void);
-/* A fresh directory below TMPDIR, gone at exit of the test program. */
+/* This test's directory below TMPDIR: made at the first call, gone with scratch_drop. */
 const char *scratch(void);
+int scratch_drop(void **state);
 /* Whether any process of this machine has `marker` in its command line. */
 int process_exists(const char *marker);
 /* Waits up to ms for that to be false. */
