@@ -31,7 +31,7 @@ static inline void user_scope_leave(const struct user_scope *s)
         user_leave(s->who);
 }
 #define USER_SCOPE(name, identity)                                                                                     \
-    __attribute__((cleanup(user_scope_leave)))                                                                         \
+    __attribute__((cleanup(user_scope_leave), unused))                                                                 \
     const struct user_scope name = {user_enter(identity) == 0 ? (identity) : NULL}
 
 #endif /* SBX_GUEST_USER_H */

@@ -94,8 +94,17 @@ def no_private_places(root):
 
 
 def licence_lines(root):
-    return [f"{path}: its first line lacks SPDX-License-Identifier: MIT" for path in c_files(root)
-            if not source.read(root, path).startswith("/* SPDX-License-Identifier: MIT\n")]
+    """Each file names its licence, and says what it is for: itself, or in the header of its own name."""
+    problems = []
+    for path in c_files(root):
+        text = source.read(root, path)
+        own_header = os.path.join(root, path[:-2] + ".h")
+        if not text.startswith("/* SPDX-License-Identifier: MIT"):
+            problems.append(f"{path}: its first line lacks SPDX-License-Identifier: MIT")
+        elif not text.startswith("/* SPDX-License-Identifier: MIT\n *\n * ") and (
+                path.endswith(".h") or not os.path.exists(own_header)):
+            problems.append(f"{path}: it does not begin by saying what it is for")
+    return problems
 
 
 def allowed(path, name):
