@@ -13,6 +13,9 @@
 
 enum { LABEL_PREFIX = 6 };
 static const char magic[] = "sbx-local=1";
+/* Two names, since some file systems answer a rename over a file with a wait for the disk. */
+static const char claim_name[] = "claim";
+static const char record_name[] = "record";
 
 struct text_field {
     const char *key;
@@ -234,7 +237,7 @@ int record_write(int dir_fd, const struct record *record)
     CLEANUP_BUF struct buf text;
     buf_init(&text, RECORD_MAX);
     encode(record, &text);
-    return replace(dir_fd, "record", &text);
+    return replace(dir_fd, record->pid == 0 ? claim_name : record_name, &text);
 }
 
 int record_copy(const struct record *from, struct record *to)
@@ -255,7 +258,9 @@ int record_read(int dir_fd, struct record *record)
 {
     CLEANUP_BUF struct buf text;
     buf_init(&text, RECORD_MAX + 8192);
-    int error = slurp(dir_fd, "record", &text);
+    int error = slurp(dir_fd, record_name, &text);
+    if (error == ENOENT)
+        error = slurp(dir_fd, claim_name, &text);
     if (error != 0)
         return error;
     size_t len = text.len;
@@ -270,6 +275,8 @@ int record_read(int dir_fd, struct record *record)
 
 int record_write_envs(int dir_fd, const struct sbx_kvs *envs)
 {
+    if (envs->count == 0)
+        return 0;
     CLEANUP_BUF struct buf text;
     buf_init(&text, RECORD_MAX);
     for (size_t i = 0; i < envs->count; i++)

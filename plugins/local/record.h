@@ -38,7 +38,8 @@ struct record {
     struct sbx_kvs metadata;
 };
 
-/* Writes `record` over the file in the sandbox's directory. 0, or an errno. */
+/* Writes `record` into the sandbox's directory; one with a pid counts from then on, whatever was there. 0, or an errno.
+ */
 int record_write(int dir_fd, const struct record *record);
 /* 0 and a record that owns its memory, or an errno: ENOENT when there is none, EBADMSG when it is damaged. */
 int record_read(int dir_fd, struct record *record);
