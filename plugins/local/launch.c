@@ -79,7 +79,9 @@ static void become_inside_root(const struct launch_plan *plan, int status_fd)
 static int mount_one(const struct launch_mount *mount_, int source_fd)
 {
     char text[64];
-    if (mkdir(mount_->target, 0755) != 0)
+    struct stat st;
+    int is_dir = mount_->source == NULL || (fstat(source_fd, &st) == 0 && S_ISDIR(st.st_mode));
+    if ((is_dir ? mkdir(mount_->target, 0755) : mknod(mount_->target, S_IFREG | 0644, 0)) != 0)
         return errno;
     if (mount_->source == NULL) {
         (void)snprintf(text, sizeof text, "mode=0755,size=%lluM,nr_inodes=%llu", (unsigned long long)mount_->mib,
