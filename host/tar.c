@@ -333,9 +333,9 @@ static sbx_status extract_all(struct extraction *x, struct archive *a)
         int result = archive_read_next_header(a, &entry);
         if (result == ARCHIVE_EOF)
             return check_end(x, a, (uint64_t)archive_read_header_position(a));
-        if (result == ARCHIVE_RETRY)
-            continue;
-        if (result < ARCHIVE_WARN)
+        /* To go on would mean an entry left out (ARCHIVE_RETRY), or one whose name is not quite its own (ARCHIVE_WARN).
+         */
+        if (result != ARCHIVE_OK)
             return refuse(x, SBX_E_PROTOCOL, "archive: %s",
                           archive_error_string(a) != NULL ? archive_error_string(a) : "broken");
         sbx_status status = take_entry(x, a, entry);
