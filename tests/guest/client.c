@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,15 +27,16 @@ int64_t now_ms(void)
 
 /* --- the guest -------------------------------------------------------------------------------------------------- */
 
-static void run_guest(int fd, const char *const *args) __attribute__((noreturn));
-static void run_guest(int fd, const char *const *args)
+static void run_guest(const char *const *first, const char *const *args) __attribute__((noreturn));
+static void run_guest(const char *const *first, const char *const *args)
 {
     const char *guest = getenv("SBX_TEST_GUEST");
-    const char *argv[32] = {guest == NULL ? GUEST_NATIVE : guest, "serve", "--stdio", "--any-peer"};
-    for (size_t i = 4; args != NULL && *args != NULL && i < 31; i++)
-        argv[i] = *args++;
-    (void)dup2(fd, 0);
-    (void)dup2(fd, 1);
+    const char *argv[32] = {guest == NULL ? GUEST_NATIVE : guest, "serve"};
+    size_t i = 2;
+    while (*first != NULL && i < 16)
+        argv[i++] = *first++;
+    while (args != NULL && *args != NULL && i < 31)
+        argv[i++] = *args++;
     (void)execv(argv[0], (char *const *)(uintptr_t)argv);
     _exit(127);
 }
@@ -47,8 +49,11 @@ struct client *client_open_raw(const char *const *args)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     c->pid = fork();
     assert_true(c->pid >= 0);
-    if (c->pid == 0)
-        run_guest(pair[1], args);
+    if (c->pid == 0) {
+        (void)dup2(pair[1], 0);
+        (void)dup2(pair[1], 1);
+        run_guest((const char *const[]){"--stdio", "--any-peer", NULL}, args);
+    }
     (void)close(pair[1]);
     c->fd = pair[0];
     buf_init(&c->in, 1 << 20);
@@ -75,22 +80,83 @@ struct client *client_open(const char *const *args)
     return c;
 }
 
-void client_close(struct client *c)
+static int wait_end(pid_t pid)
 {
     int status = 0;
     int64_t until = now_ms() + PATIENCE_MS;
-    if (c->fd >= 0)
-        (void)close(c->fd);
-    while (waitpid(c->pid, &status, WNOHANG) == 0) {
+    while (waitpid(pid, &status, WNOHANG) == 0) {
         if (now_ms() > until) {
-            (void)kill(c->pid, SIGKILL);
-            (void)waitpid(c->pid, NULL, 0);
+            (void)kill(pid, SIGKILL);
+            (void)waitpid(pid, NULL, 0);
             fail_msg("the guest did not end");
         }
-        (void)usleep(1000);
+        (void)usleep(500);
     }
+    return status;
+}
+
+void client_close(struct client *c)
+{
+    pid_t pid = c->pid;
+    if (c->fd >= 0)
+        (void)close(c->fd);
     buf_finish(&c->in);
     free(c);
+    if (pid > 0)
+        assert_int_equal(wait_end(pid), 0);
+}
+
+void server_open(struct server *s, const char *const *args)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    socklen_t size = sizeof(sa_family_t); /* the kernel finds an abstract name */
+    int ready[2], lifeline[2];
+    char byte = 0, fds[3][16];
+    CLEANUP_FD int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&name, size), 0);
+    assert_int_equal(listen(listener, 64), 0);
+    size = sizeof name;
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&name, &size), 0);
+    buf_init(&s->name, sizeof name);
+    assert_int_equal(buf_append(&s->name, &name, size), 0);
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(lifeline), 0);
+    (void)snprintf(fds[0], sizeof fds[0], "%d", listener);
+    (void)snprintf(fds[1], sizeof fds[1], "%d", ready[1]);
+    (void)snprintf(fds[2], sizeof fds[2], "%d", lifeline[0]);
+    s->pid = fork();
+    if (s->pid == 0) {
+        (void)close(lifeline[1]);
+        run_guest((const char *const[]){"--listen-fd", fds[0], "--ready-fd", fds[1], "--lifeline-fd", fds[2], NULL},
+                  args);
+    }
+    (void)close(ready[1]);
+    (void)close(lifeline[0]);
+    s->lifeline = lifeline[1];
+    (void)fcntl(s->lifeline, F_SETFD, FD_CLOEXEC);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 'r');
+    assert_int_equal(read(ready[0], &byte, 1), 0);
+    (void)close(ready[0]);
+}
+
+struct client *server_connect(const struct server *s)
+{
+    struct client *c = calloc(1, sizeof *c);
+    assert_non_null(c);
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(c->fd, (const struct sockaddr *)(const void *)s->name.data, (socklen_t)s->name.len), 0);
+    buf_init(&c->in, 1 << 20);
+    return c;
+}
+
+void server_close(struct server *s)
+{
+    (void)kill(s->pid, SIGTERM);
+    int status = wait_end(s->pid);
+    if (s->lifeline >= 0)
+        (void)close(s->lifeline);
+    buf_finish(&s->name);
     assert_int_equal(status, 0);
 }
 

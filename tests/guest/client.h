@@ -60,6 +60,18 @@ void client_greet(struct client *c);
 /* Closes the connection and expects the guest to end with 0 and to leave no child. */
 void client_close(struct client *c);
 
+/* A guest with a listening socket, for many connections: `args` follow "serve --listen-fd N"; ready when it returns. */
+struct server {
+    pid_t pid;
+    int lifeline; /* the write end, or -1 */
+    struct buf name;
+};
+void server_open(struct server *s, const char *const *args);
+/* A new connection, without the greeting. Its client_close waits for nothing. */
+struct client *server_connect(const struct server *s);
+/* SIGTERM, and the guest's end as of client_close. */
+void server_close(struct server *s);
+
 void message_init(struct message *m, uint64_t op);
 void message_text(struct message *m, unsigned tag, const char *text);
 void message_bytes(struct message *m, unsigned tag, const void *data, size_t len);

@@ -145,12 +145,13 @@ static void other_programs_read_and_write_what_we_do(void **state)
     (void)state;
     if (access("/bin/tar", X_OK) != 0)
         skip_test("there is no tar here");
-    (void)snprintf(text, sizeof text,
-                   "cd %s && mkdir -p a/$(printf '%%0120d' 7) && cd a && echo 1 >one && ln one two && echo 3 >$(printf "
-                   "'%%0120d' 7)/three "
-                   "&& ln -s $(printf '%%0150d' 1) s && tar -cf ../gnu.tar . && tar --format=pax -cf ../pax.tar . && "
-                   "tar --format=ustar --exclude=s -cf ../ustar.tar .",
-                   scratch());
+    (void)snprintf(
+        text, sizeof text,
+        "cd %s && mkdir -p a/$(printf '%%060d/%%060d' 7 7) && cd a && echo 1 >one && ln one two && echo 3 >$(printf "
+        "'%%060d/%%060d' 7 7)/three "
+        "&& ln -s $(printf '%%0150d' 1) s && tar -cf ../gnu.tar . && tar --format=pax -cf ../pax.tar . && "
+        "tar --format=ustar --exclude=s -cf ../ustar.tar .",
+        scratch());
     client_shell(c, text, &a);
     assert_int_equal(a.exit_code, 0);
     answer_finish(&a);
