@@ -106,3 +106,17 @@ void call_os_errno(struct sbx_call *call, int os_errno)
     error.os_errno = os_errno;
     sbx_give(call->error, &error, sizeof error);
 }
+
+void call_shadow(struct sbx_call *inner, struct sbx_error *error, const struct sbx_call *call)
+{
+    *error = (struct sbx_error){.size = sizeof *error};
+    sbx_view(inner, sizeof *inner, call);
+    inner->size = sizeof *inner;
+    inner->error = error;
+}
+
+void call_pass_error(struct sbx_call *call, const struct sbx_error *error)
+{
+    if (call != NULL)
+        sbx_give(call->error, error, sizeof *error);
+}

@@ -58,11 +58,9 @@ static sbx_status run(const struct batch *batch, struct sbx_call *call, const st
     if (to.item == NULL || to.flags != 0)
         return call_fail(call, to.flags != 0 ? SBX_E_UNSUPPORTED : SBX_E_INVALID,
                          "batch: a report that cannot be used");
-    struct sbx_error error = {.size = sizeof error};
+    struct sbx_error error;
     struct sbx_call inner;
-    sbx_view(&inner, sizeof inner, call);
-    inner.size = sizeof inner;
-    inner.error = &error;
+    call_shadow(&inner, &error, call);
     sbx_status fatal = SBX_OK;
     for (size_t i = 0; i < batch->count; i++) {
         sbx_status status = fatal;
@@ -72,8 +70,8 @@ static sbx_status run(const struct batch *batch, struct sbx_call *call, const st
         }
         to.item(to.user, i, status, status != SBX_OK ? error.message : NULL);
     }
-    if (fatal != SBX_OK && call != NULL)
-        sbx_give(call->error, &error, sizeof error);
+    if (fatal != SBX_OK)
+        call_pass_error(call, &error);
     return fatal;
 }
 

@@ -39,10 +39,16 @@ sbx_status guest_info(struct guest_link *link, struct sbx_call *call, struct gue
 
 sbx_status guest_shutdown(struct guest_link *link, struct sbx_call *call)
 {
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, call);
     CLEANUP_REQUEST struct guest_request r;
-    guest_request_begin(&r, link, call, "shutdown", OP_SHUTDOWN);
+    guest_request_begin(&r, link, &inner, "shutdown", OP_SHUTDOWN);
     sbx_status status = guest_request_run(&r);
-    return status == SBX_E_GONE ? SBX_OK : status;
+    if (status == SBX_OK || status == SBX_E_GONE)
+        return SBX_OK;
+    call_pass_error(call, &error);
+    return status;
 }
 
 sbx_status guest_set_lifetime(struct guest_link *link, struct sbx_call *call, uint64_t ms)

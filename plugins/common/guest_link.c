@@ -221,15 +221,21 @@ static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, s
 static sbx_status connect_new(struct guest_link *link, struct sbx_call *call, int64_t until_ns, struct guest_conn **out)
 {
     int64_t settled_ns = clock_now_ns() + SETTLE_MS * MS_NS;
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, call);
     for (;;) {
         struct attempt attempt = {.until_ns = until_ns};
-        sbx_status status = connect_once(link, call, &attempt, out);
-        if (!attempt.closed || clock_now_ns() >= settled_ns)
-            return status;
         int ready = 0;
-        status = call_poll(call, NULL, 0, clock_now_ns() + 20 * MS_NS, &ready);
-        if (status != SBX_OK)
+        sbx_status status = connect_once(link, &inner, &attempt, out);
+        if (status == SBX_OK)
+            return SBX_OK;
+        if (attempt.closed && clock_now_ns() < settled_ns)
+            status = call_poll(&inner, NULL, 0, clock_now_ns() + 20 * MS_NS, &ready);
+        if (status != SBX_OK) {
+            call_pass_error(call, &error);
             return status;
+        }
     }
 }
 

@@ -134,7 +134,7 @@ sbx_status guest_request_feed(struct guest_request *r, const struct sbx_source *
     sbx_view(&r->in.source, sizeof r->in.source, in);
     if ((r->in.source.flags & ~(uint32_t)SBX_SOURCE_HAS_FD) != 0)
         return call_fail(r->call, SBX_E_UNSUPPORTED, "%s: unknown flags in the source", r->what);
-    if (in != NULL && r->in.source.read == NULL)
+    if (in != NULL && (r->in.source.read == NULL || (r->in.source.flags != 0 && r->in.source.ready_fd < 0)))
         return call_fail(r->call, SBX_E_INVALID, "%s: a source that cannot be read", r->what);
     r->in.wanted = 1;
     r->in.credit = WIRE_WINDOW;
@@ -312,13 +312,18 @@ static void send_event(struct guest_request *r, const struct sbx_tty_event *even
     }
 }
 
-static void pull_events(struct guest_request *r)
+static void pull_events(struct guest_request *r, short revents)
 {
     struct sbx_tty_event event = {.size = sizeof event};
+    int count = 0;
     while (r->why == SBX_OK && can_compose(r) && r->tty.next(r->tty.user, &event) != 0) {
         send_event(r, &event);
         event = (struct sbx_tty_event){.size = sizeof event};
+        count++;
     }
+    /* A descriptor that only hangs up has no more to tell; it would wake us for ever. */
+    if (count == 0 && (revents & POLLIN) == 0)
+        r->tty.next = NULL;
 }
 
 /* --- the loop ----------------------------------------------------------------------------------------------- */
@@ -379,7 +384,7 @@ static void step(struct guest_request *r, struct guest_conn *conn)
     if ((w.fds[0].revents & ~POLLOUT) != 0 && guest_conn_fill(conn) == GUEST_INPUT_END)
         r->broken = 1;
     if (w.tty != 0 && w.fds[w.tty].revents != 0)
-        pull_events(r);
+        pull_events(r, w.fds[w.tty].revents);
     if (w.blocking ? ready == 0 : w.feed != 0 && w.fds[w.feed].revents != 0)
         pull_feed(r);
 }

@@ -25,6 +25,11 @@ void call_maybe_applied(struct sbx_call *call, const char *resource_id);
 /* Sets error.os_errno on the error that is there. */
 void call_os_errno(struct sbx_call *call, int os_errno);
 
+/* For what may fail on the way to success, since an error is left alone on success: *inner is the call with `error`
+ * instead of its own; call_pass_error hands that on when it was a failure after all. */
+void call_shadow(struct sbx_call *inner, struct sbx_error *error, const struct sbx_call *call);
+void call_pass_error(struct sbx_call *call, const struct sbx_error *error);
+
 /* Nanoseconds of CLOCK_MONOTONIC. */
 int64_t clock_now_ns(void);
 /* SBX_OK, SBX_E_TIMEOUT or SBX_E_CANCELLED (call may be NULL), with the error filled. Never blocks. */

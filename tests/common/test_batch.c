@@ -220,6 +220,7 @@ static void lifetime_info_and_shutdown(void **state)
     assert_int_equal(guest_shutdown(fake.link, &run.call), SBX_OK);
     assert_int_equal(guest_set_lifetime(fake.link, &run.call, 0), SBX_OK);
     assert_int_equal(guest_shutdown(fake.link, &run.call), SBX_OK);
+    assert_int_equal(run.error.code, SBX_OK);
     assert_int_equal(guest_info(fake.link, &run.call, &info), SBX_E_GONE);
     assert_int_equal(guest_shutdown(fake.link, &run.call), SBX_OK);
     fake_stop(&fake);

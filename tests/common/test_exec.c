@@ -313,6 +313,14 @@ static void never_script(struct fake_conn *c, void *user)
         fail_msg("a request that should not have been sent");
 }
 
+static int64_t never_read(void *user, void *buf, size_t cap)
+{
+    (void)user;
+    (void)buf;
+    (void)cap;
+    return -1;
+}
+
 static void exec_refuses_what_cannot_be_asked(void **state)
 {
     (void)state;
@@ -320,6 +328,8 @@ static void exec_refuses_what_cannot_be_asked(void **state)
     static const struct sbx_tty big_tty = {.size = sizeof big_tty, .rows = 70000, .cols = 80};
     static const struct sbx_kv equals = {"A=B", "x"}, nameless = {"", "x"}, valueless = {"A", NULL};
     static const struct sbx_source deaf = {.size = sizeof deaf};
+    static const struct sbx_source blind = {
+        .size = sizeof blind, .flags = SBX_SOURCE_HAS_FD, .read = never_read, .ready_fd = -1};
     const struct {
         struct sbx_exec_args args;
         sbx_status status;
@@ -337,6 +347,7 @@ static void exec_refuses_what_cannot_be_asked(void **state)
         {{.argv = argv_true, .envs = {&nameless, 1}}, SBX_E_INVALID},
         {{.argv = argv_true, .envs = {&valueless, 1}}, SBX_E_INVALID},
         {{.argv = argv_true, .in = &deaf}, SBX_E_INVALID},
+        {{.argv = argv_true, .in = &blind}, SBX_E_INVALID},
     };
     struct fake_guest fake;
     fake_start(&fake, never_script, NULL, NULL);
@@ -482,6 +493,36 @@ static void a_connection_closed_while_idle_is_replaced(void **state)
     fake_stop(&fake);
 }
 
+static void shy_script(struct fake_conn *c, void *user)
+{
+    (void)user;
+    struct wire_head head;
+    unsigned char payload[200];
+    if (c->number == 0 || fake_read(c, &head, payload) != 0)
+        return;
+    CLEANUP_BUF struct buf b;
+    buf_init(&b, 4096);
+    fields_number(&b, F_VERSION, WIRE_VERSION);
+    fields_bytes(&b, F_NONCE, payload + 24, 16);
+    fake_frame(c, FRAME_HELLO, 0, 0, b.data, b.len);
+    if (fake_request(c) == 0)
+        fake_exited(c, 0);
+}
+
+static void success_after_a_second_try_leaves_the_error_alone(void **state)
+{
+    (void)state;
+    struct fake_guest fake;
+    fake_start(&fake, shy_script, NULL, NULL);
+    fake.no_greeting = 1;
+    RUN run;
+    run_init(&run);
+    assert_int_equal(run_on(&run, fake.link), SBX_OK);
+    assert_int_equal(run.error.code, 0);
+    assert_string_equal(run.error.message, "");
+    fake_stop(&fake);
+}
+
 static void hello_waits_for_the_greeting_and_keeps_the_connection(void **state)
 {
     (void)state;
@@ -513,6 +554,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(exec_refuses_a_request_over_four_megabytes),
         cmocka_unit_test(exec_again_uses_the_same_connection),
         cmocka_unit_test(a_connection_closed_while_idle_is_replaced),
+        cmocka_unit_test(success_after_a_second_try_leaves_the_error_alone),
         cmocka_unit_test(hello_waits_for_the_greeting_and_keeps_the_connection),
     };
     return RUN_TESTS(tests, argc, argv);

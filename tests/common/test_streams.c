@@ -7,6 +7,7 @@
 #include "tests/common/run.h"
 
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MS INT64_C(1000000)
@@ -545,6 +546,27 @@ static void an_impossible_terminal_event_is_refused(void **state)
     (void)close(e.fds[1]);
 }
 
+/* The host closes its end of the events; the command goes on. */
+static void a_terminal_without_further_events_goes_on(void **state)
+{
+    (void)state;
+    struct events e;
+    events_init(&e);
+    (void)close(e.fds[1]);
+    struct cancelling cancelling = {.token = -1};
+    RUN run;
+    run_init(&run);
+    run.args.tty = &e.tty;
+    run.call.deadline_ns = clock_now_ns() + 200 * MS;
+    struct timespec before, after;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    assert_int_equal(run_once(&run, cancel_script, &cancelling), SBX_E_TIMEOUT);
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    int64_t used = (int64_t)(after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
+    assert_true(used < 100 * MS);
+    (void)close(e.fds[0]);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -566,6 +588,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(exec_after_the_end_of_the_sandbox_is_gone),
         cmocka_unit_test(a_terminal_has_its_size_and_its_changes),
         cmocka_unit_test(an_impossible_terminal_event_is_refused),
+        cmocka_unit_test(a_terminal_without_further_events_goes_on),
     };
     return RUN_TESTS(tests, argc, argv);
 }
