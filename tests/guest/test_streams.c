@@ -222,8 +222,8 @@ static void control_c_reaches_the_foreground_and_the_shell_goes_on(void **state)
     typed(c, id, "\003");
     until(c, &seen, "ready>"); /* what is typed earlier, the terminal may throw away with the interrupt */
     typed(c, id, "echo st$((2+2))ll\n");
-    until(c, &seen, "st4ll");
-    client_data(c, id, NULL, 0, 1); /* the end-of-file character, at an empty line */
+    until(c, &seen, "st4ll\r\nready>");
+    client_data(c, id, NULL, 0, 1); /* the end-of-file character, at an empty line that the shell reads */
     client_wait(c, id, NULL, 0, &a);
     assert_int_equal(a.result & SBX_EXITED, SBX_EXITED);
     answer_finish(&a);
