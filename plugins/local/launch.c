@@ -134,7 +134,9 @@ static void enter_namespaces(const struct launch_plan *plan, int status_fd)
     become_inside_root(plan, status_fd);
     mount_stage(plan, fds, status_fd);
     prepare_dirs(plan, status_fd);
-    write_proc("/proc/sys/user/max_user_namespaces", plan->nested > 0 ? "1" : "0");
+    char most[16];
+    (void)snprintf(most, sizeof most, "%d", plan->nested);
+    write_proc("/proc/sys/user/max_user_namespaces", most);
     if (plan->processes > 0)
         limit(RLIMIT_NPROC, plan->processes, plan->processes);
 }

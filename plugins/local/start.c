@@ -138,7 +138,7 @@ static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map
         .step = "create",
         .ids = ids,
         .own_users = !is_single || has_disk,
-        .nested = is_single,
+        .nested = is_single ? 2 : 0, /* its own, and one more that closes the way to others */
         .mounts = mounts,
         .mount_count = mount_count,
         .dirs = dirs->dirs,
@@ -174,7 +174,7 @@ static sbx_status fail_start(struct making *m)
     text[n < 0 ? 0 : n] = '\0';
     text[strcspn(text, "\n")] = '\0';
     int refused = strstr(text, "ermission denied") != NULL || strstr(text, "not permitted") != NULL ||
-                  strstr(text, "amespace") != NULL;
+                  strstr(text, "amespace") != NULL || strstr(text, "user ns") != NULL;
     return call_fail(m->call, refused ? SBX_E_UNAVAILABLE : SBX_E_FAILED, "create: the sandbox did not start: %s%s",
                      text[0] == '\0' ? "no reason given" : text,
                      refused ? "; this machine may refuse user namespaces: see `sbxctl doctor`" : "");
