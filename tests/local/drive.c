@@ -2,6 +2,7 @@
  *
  * drive.c - the plugin by hand, for tests that need a process of their own:
  *   drive DIR [KEY=VALUE...] VERB ...
+ *   workdir=DIR is create's, not a key
  *   create | bound | list | rm ID | fact ID KEY | exec ID ARGV... | run ARGV... | hold (bound, then waits for ever)
  */
 #include "tests/local/lab.h"
@@ -44,11 +45,11 @@ static int exec(struct lab *lab, struct sbx_handle *h, char **argv)
     return code;
 }
 
-static int create(struct lab *lab, const char *verb, char **rest)
+static int create(struct lab *lab, const char *workdir, const char *verb, char **rest)
 {
     struct sbx_handle *h = NULL;
     int keep = strcmp(verb, "create") == 0;
-    struct sbx_create_args args = {.size = sizeof args, .flags = keep ? 0 : SBX_CREATE_BOUND};
+    struct sbx_create_args args = {.size = sizeof args, .flags = keep ? 0 : SBX_CREATE_BOUND, .workdir = workdir};
     sbx_status status = lab_create(lab, &args, &h);
     if (status != SBX_OK)
         return fail(lab, status);
@@ -89,10 +90,15 @@ int main(int argc, char **argv)
     struct lab lab;
     struct sbx_kv keys[KEYS];
     size_t count = 0;
+    const char *workdir = NULL;
     int at = 2;
     for (; at < argc && strchr(argv[at], '=') != NULL && count < KEYS; at++) {
         char *equals = strchr(argv[at], '=');
         *equals = '\0';
+        if (strcmp(argv[at], "workdir") == 0) {
+            workdir = equals + 1;
+            continue;
+        }
         keys[count++] = (struct sbx_kv){argv[at], equals + 1};
     }
     if (at >= argc)
@@ -107,7 +113,7 @@ int main(int argc, char **argv)
     else if (strcmp(verb, "exec") == 0 || strcmp(verb, "fact") == 0 || strcmp(verb, "rm") == 0)
         code = at + 1 < argc ? on_handle(&lab, verb, argv + at + 1) : 2;
     else
-        code = create(&lab, verb, argv + at + 1);
+        code = create(&lab, workdir, verb, argv + at + 1);
     lab_close(&lab);
     return code;
 }
