@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "host/border.h"
 
+#include "base/text.h"
 #include "host/error.h"
 
 #include <stdarg.h>
@@ -69,47 +70,17 @@ sbx_status border_fail(struct border_call *c, sbx_status code, const char *forma
     return code;
 }
 
-/* Bytes of the UTF-8 character at p (at most left), or 0. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    size_t len;
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        len = 2;
-    else if ((p[0] & 0xf0) == 0xe0)
-        len = 3;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        len = 4;
-    else
-        return 0;
-    if (len > left)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-        (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
-
-/* One line of UTF-8 within `size`, secrets masked: what a plugin says may hold anything. */
+/* One line of printable text within `size`, secrets masked: what a plugin says may hold anything. */
 static void sanitize(struct log *log, char *text, size_t size)
 {
     text[size - 1] = '\0';
     size_t len = strlen(text);
-    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
-        text[--len] = '\0';
-    for (size_t i = 0; i < len;) {
-        unsigned char byte = (unsigned char)text[i];
-        size_t n = utf8_length((const unsigned char *)text + i, len - i);
-        if (n == 0 || byte < 0x20 || byte == 0x7f) {
-            text[i] = byte == '\n' || byte == '\t' || byte == '\r' ? ' ' : '?';
-            n = 1;
-        }
-        i += n;
-    }
+    while (len > 0 && strchr("\r\n\t ", text[len - 1]) != NULL)
+        len--;
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '\n' || text[i] == '\t' || text[i] == '\r')
+            text[i] = ' ';
+    (void)text_line(text, size, text, len);
     if (log != NULL)
         log_mask(log, text);
 }

@@ -115,13 +115,10 @@ int emulate_parse_stat(const char *line, struct sbx_file_stat *out)
     return 0;
 }
 
-/* `-rw-r--r--` and a size, as ls -n prints them. */
-static void parse_ls(const char *text, uint32_t type, struct sbx_file_stat *out)
+/* The bits of `-rw-r--r--`, at least ten letters long. */
+static uint32_t parse_letters(const char *text)
 {
     static const char letters[] = "rwxrwxrwx";
-    *out = (struct sbx_file_stat){.size = sizeof *out, .type = type};
-    if (strlen(text) < 11)
-        return;
     uint32_t mode = 0;
     for (size_t i = 0; i < 9; i++) {
         char have = text[1 + i];
@@ -130,7 +127,16 @@ static void parse_ls(const char *text, uint32_t type, struct sbx_file_stat *out)
         if (i % 3 == 2 && (have == 's' || have == 'S' || have == 't' || have == 'T'))
             mode |= 04000u >> (i / 3);
     }
-    out->mode = mode;
+    return mode;
+}
+
+/* `-rw-r--r--` and a size, as ls -n prints them. */
+static void parse_ls(const char *text, uint32_t type, struct sbx_file_stat *out)
+{
+    *out = (struct sbx_file_stat){.size = sizeof *out, .type = type};
+    if (strlen(text) < 11)
+        return;
+    out->mode = parse_letters(text);
     out->known = SBX_STAT_MODE;
     const char *at = strchr(text, ' ');
     char *end;

@@ -44,28 +44,27 @@ static int poll_timeout(int64_t deadline_ns, int64_t until_ns, int64_t now)
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
+static int is_past(int64_t time_ns, int64_t now)
+{
+    return time_ns != 0 && now >= time_ns;
+}
+
 sbx_status gate_poll(const struct sbx_call *call, int fd, short events, int64_t until_ns)
 {
     int64_t deadline = call != NULL ? call->deadline_ns : 0;
-    int has_cancel = call != NULL && (call->flags & SBX_CALL_HAS_CANCEL_FD) != 0;
+    int cancel_fd = call != NULL && (call->flags & SBX_CALL_HAS_CANCEL_FD) != 0 ? call->cancel_fd : -1;
     for (;;) {
         int64_t now = gate_now_ns();
-        struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = -1, .events = POLLIN}};
-        if (has_cancel)
-            fds[1].fd = call->cancel_fd;
+        struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = cancel_fd, .events = POLLIN}};
         int ready = poll(fds, 2, poll_timeout(deadline, until_ns, now));
         if (ready < 0 && errno != EINTR)
             return SBX_E_FAILED;
-        if (ready > 0 && fds[1].revents != 0)
-            return SBX_E_CANCELLED;
-        if (ready > 0 && fds[0].revents != 0)
-            return SBX_OK;
-        if (ready != 0)
-            continue;
+        if (ready > 0)
+            return fds[1].revents != 0 ? SBX_E_CANCELLED : SBX_OK;
         now = gate_now_ns();
-        if (deadline != 0 && now >= deadline)
+        if (is_past(deadline, now))
             return SBX_E_TIMEOUT;
-        if (until_ns != 0 && now >= until_ns)
+        if (is_past(until_ns, now))
             return SBX_E_BUSY;
     }
 }

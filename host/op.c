@@ -78,27 +78,35 @@ static int make_event(int *fd)
     return *fd < 0 ? -1 : 0;
 }
 
+static int make_events(struct sbx_op *op)
+{
+    if (make_event(&op->event_fd) != 0 || make_event(&op->cancel_fd) != 0)
+        return -1;
+    if (op->callbacks.in_read != NULL && make_event(&op->in_fd) != 0)
+        return -1;
+    return op->callbacks.terminal != NULL ? make_event(&op->tty_fd) : 0;
+}
+
 static sbx_status prepare(struct sbx_op *op, const struct op_callbacks *callbacks, const struct sbx_call_options *call,
                           struct sbx_error *error)
 {
+    char text[128];
     op->callbacks = *callbacks;
     op->user_cancel_fd = call != NULL && (call->flags & SBX_CALL_CANCEL_FD) != 0 ? call->cancel_fd : -1;
     const struct sbx_terminal *terminal = callbacks->terminal;
-    if (make_event(&op->event_fd) != 0 || make_event(&op->cancel_fd) != 0 ||
-        (callbacks->in_read != NULL && make_event(&op->in_fd) != 0) ||
-        (terminal != NULL && make_event(&op->tty_fd) != 0))
-        return error_set(error, SBX_E_FAILED, "operation: no descriptor left: %s", strerror(errno));
+    if (make_events(op) != 0)
+        return error_set(error, SBX_E_FAILED, "operation: no descriptor left");
     if (op->user_cancel_fd < 0) {
         op->token_fd = op->cancel_fd;
     } else if (join_fds(op->cancel_fd, op->user_cancel_fd, &op->token_fd) != 0) {
         return error_set(error, SBX_E_INVALID, "operation: the cancel descriptor %d: %s", op->user_cancel_fd,
-                         strerror(errno));
+                         strerror_r(errno, text, sizeof text));
     }
     if (terminal == NULL || terminal->ready_fd < 0 || terminal->next == NULL) {
         op->poll_fd = op->event_fd;
     } else if (join_fds(op->event_fd, terminal->ready_fd, &op->poll_fd) != 0) {
         return error_set(error, SBX_E_INVALID, "operation: the terminal's descriptor %d: %s", terminal->ready_fd,
-                         strerror(errno));
+                         strerror_r(errno, text, sizeof text));
     }
     /* The first dispatch fetches input. */
     if (callbacks->in_read != NULL || terminal != NULL)
@@ -155,6 +163,7 @@ static int start_thread(struct sbx_op *op)
 
 sbx_status op_launch(struct sbx_op *op, struct sbx_error *error)
 {
+    char text[128];
     if (atomic_fetch_add(&op->ctx->ops, 1) >= OP_THREADS_MAX) {
         atomic_fetch_sub(&op->ctx->ops, 1);
         return error_set(error, SBX_E_BUSY, "operation: %d operations are under way already", OP_THREADS_MAX);
@@ -162,7 +171,7 @@ sbx_status op_launch(struct sbx_op *op, struct sbx_error *error)
     int cause = start_thread(op);
     if (cause != 0) {
         atomic_fetch_sub(&op->ctx->ops, 1);
-        return error_set(error, SBX_E_BUSY, "operation: no thread: %s", strerror(cause));
+        return error_set(error, SBX_E_BUSY, "operation: no thread: %s", strerror_r(cause, text, sizeof text));
     }
     op->has_thread = 1;
     return SBX_OK;

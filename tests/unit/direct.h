@@ -9,6 +9,8 @@
 
 #include "unit.h"
 
+#include <sys/wait.h>
+
 struct place {
     char top[64];
     char ini[96];
@@ -71,6 +73,21 @@ static inline void place_close(struct place *p)
     sbx_release(p->box);
     sbx_close(p->ctx);
     unit_remove_folder(p->top);
+}
+
+/* Runs a script in the private folder; its exit code. */
+static inline int place_shell(const struct place *p, const char *script)
+{
+    int how = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (chdir(p->top) == 0)
+            (void)execl("/bin/sh", "sh", "-c", script, (char *)NULL);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    return WIFEXITED(how) ? WEXITSTATUS(how) : 128;
 }
 
 #endif /* SBX_TESTS_DIRECT_H */

@@ -7,18 +7,11 @@
 
 /* --- running it ------------------------------------------------------------------------------------------------- */
 
-static int shell(const struct place *p, const char *script)
-{
-    char command[1000];
-    (void)snprintf(command, sizeof command, "cd '%s' && { %s\n}", p->top, script[0] != '\0' ? script : ":");
-    return system(command);
-}
-
 static void open_with_tar(struct place *p)
 {
     place_open_ini(p, "default = d\n[provider d]\nplugin = direct\nroot = @\ntar_file = @/hostile.tar\n");
     place_create(p);
-    assert_int_equal(shell(p, "mkdir canary && echo alive >canary/f"), 0);
+    assert_int_equal(place_shell(p, "mkdir canary && echo alive >canary/f"), 0);
 }
 
 static sbx_status unpack(struct place *p, const struct tarball *t, size_t len)
@@ -46,13 +39,13 @@ static void hostile_archives_change_nothing(void **state)
         sbx_status status = unpack(&p, &t, t.len);
         if ((status == SBX_OK) != (h->verdict == FINE))
             fail_msg("%s: status %d: %s", h->name, status, status != SBX_OK ? p.error.message : "taken");
-        if (h->verdict == REFUSED && shell(&p, "test ! -e dest") != 0)
+        if (h->verdict == REFUSED && place_shell(&p, "test ! -e dest") != 0)
             fail_msg("%s: something was left", h->name);
-        if (shell(&p, h->check) != 0)
+        if (place_shell(&p, h->check) != 0)
             fail_msg("%s: %s", h->name, h->check);
-        if (shell(&p, CANARY) != 0)
+        if (place_shell(&p, CANARY) != 0)
             fail_msg("%s: the canary", h->name);
-        assert_int_equal(shell(&p, "rm -rf dest; test -z \"$(find . -name '.sbx-part-*')\""), 0);
+        assert_int_equal(place_shell(&p, "rm -rf dest; test -z \"$(find . -name '.sbx-part-*')\""), 0);
         free(t.data);
     }
     assert_true(count >= 60);
@@ -70,7 +63,7 @@ static void archive_cut_at_any_block_is_never_taken(void **state)
     for (size_t len = 0; len < whole; len += 256) {
         if (unpack(&p, &t, len) == SBX_OK)
             fail_msg("%zu of %zu bytes were taken", len, whole);
-        assert_int_equal(shell(&p, "test ! -e dest"), 0);
+        assert_int_equal(place_shell(&p, "test ! -e dest"), 0);
     }
     free(t.data);
     place_close(&p);

@@ -4,13 +4,9 @@
  */
 #include "direct.h"
 
-#include <pthread.h>
-
 static void run_shell(const struct place *p, const char *script)
 {
-    char command[2000];
-    (void)snprintf(command, sizeof command, "cd '%s' && { %s\n}", p->top, script);
-    if (system(command) != 0)
+    if (place_shell(p, script) != 0)
         fail_msg("shell: %s", script);
 }
 
@@ -146,35 +142,13 @@ static void tree_up_refuses_special_files_by_name(void **state)
     place_close(&p);
 }
 
-struct mutator {
-    char path[160];
-    int stop;
-};
-
-static void *grow(void *user)
-{
-    struct mutator *m = user;
-    int fd = open(m->path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    while (!__atomic_load_n(&m->stop, __ATOMIC_SEQ_CST))
-        (void)!write(fd, "more", 4);
-    close(fd);
-    return NULL;
-}
-
+/* Files of /proc say that they are empty, and are not: that is what a file that grew looks like. */
 static void file_that_changes_while_it_is_read_is_an_error(void **state)
 {
     (void)state;
     struct place p;
-    struct mutator m = {.stop = 0};
-    pthread_t thread;
     place_open(&p, "direct", NULL);
-    run_shell(&p, "mkdir src && head -c 3000000 /dev/zero >src/f");
-    host(&p, "src/f", m.path);
-    assert_int_equal(pthread_create(&thread, NULL, grow, &m), 0);
-    sbx_status status = put(&p, "src", "up");
-    __atomic_store_n(&m.stop, 1, __ATOMIC_SEQ_CST);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_int_equal(status, SBX_E_FAILED);
+    assert_int_equal(sbx_put_tree(p.box, "/proc/self/fdinfo", "up", NULL, &p.error), SBX_E_FAILED);
     unit_assert_contains(p.error.message, "changed while it was read");
     place_close(&p);
 }
@@ -213,8 +187,9 @@ static void big_tree_travels_in_bounded_memory(void **state)
         if (strncmp(line, "VmHWM:", 6) == 0)
             peak = strtol(line + 6, NULL, 10);
     (void)fclose(status);
+    assert_true(peak > 0);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    assert_true(peak > 0 && peak < 32 * 1024);
+    assert_true(peak < 32 * 1024);
 #endif
     place_close(&p);
 }
