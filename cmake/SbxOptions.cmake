@@ -31,8 +31,11 @@ if(SBX_SANITIZE STREQUAL "address")
   target_compile_options(sbx_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(sbx_options INTERFACE -fsanitize=address,undefined)
 elseif(SBX_SANITIZE STREQUAL "thread")
-  target_compile_options(sbx_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
-  target_link_options(sbx_options INTERFACE -fsanitize=thread)
+  # A target may opt out by its property SBX_NO_TSAN: a program of one thread that relies on vfork, which the thread
+  # sanitizer turns into fork.
+  set(tsan "$<$<NOT:$<BOOL:$<TARGET_PROPERTY:SBX_NO_TSAN>>>:-fsanitize=thread>")
+  target_compile_options(sbx_options INTERFACE ${tsan} -fno-omit-frame-pointer)
+  target_link_options(sbx_options INTERFACE ${tsan})
 elseif(SBX_SANITIZE)
   message(FATAL_ERROR "SBX_SANITIZE is '${SBX_SANITIZE}'; it takes nothing, address or thread")
 else()

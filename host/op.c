@@ -155,7 +155,10 @@ static int start_thread(struct sbx_op *op)
     (void)pthread_attr_setstacksize(&attr, OP_STACK);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    op->has_thread = 1; /* before there is one: the worker reads it */
     int cause = pthread_create(&op->thread, &attr, worker, op);
+    if (cause != 0)
+        op->has_thread = 0;
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attr);
     return cause;
@@ -173,7 +176,6 @@ sbx_status op_launch(struct sbx_op *op, struct sbx_error *error)
         atomic_fetch_sub(&op->ctx->ops, 1);
         return error_set(error, SBX_E_BUSY, "operation: no thread: %s", strerror_r(cause, text, sizeof text));
     }
-    op->has_thread = 1;
     return SBX_OK;
 }
 
