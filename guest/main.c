@@ -118,29 +118,19 @@ static int move_up(int fd)
     return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 64);
 }
 
-/* Moves what is named to fixed places and closes everything else. 0-2 stay taken, so that nothing else lands there. */
-static int settle_descriptors(struct guest *g)
+/* --stdio: the connection's two ends to 3 and 4. */
+static int settle_stdio(int in, int out)
 {
-    int *const named[] = {&g->listen_fd, &g->ready_fd, &g->lifeline_fd};
-    int in = g->stdio ? move_up(0) : -1, out = g->stdio ? move_up(1) : -1;
-    int high[3], next = 3;
-    for (int i = 0; i < 3; i++)
-        high[i] = move_up(*named[i]);
-    if (g->stdio) {
-        if (dup3(in, next, O_CLOEXEC) < 0 || dup3(out, next + 1, O_CLOEXEC) < 0)
-            return -1;
-        (void)fcntl(3, F_SETFL, O_NONBLOCK);
-        (void)fcntl(4, F_SETFL, O_NONBLOCK);
-        next += 2;
-    }
-    for (int i = 0; i < 3; i++) {
-        if (*named[i] < 0)
-            continue;
-        if (high[i] < 0 || dup3(high[i], next, O_CLOEXEC) < 0)
-            return -1;
-        *named[i] = next++;
-    }
-    close_from(next);
+    if (dup3(in, 3, O_CLOEXEC) < 0 || dup3(out, 4, O_CLOEXEC) < 0)
+        return -1;
+    (void)fcntl(3, F_SETFL, O_NONBLOCK);
+    (void)fcntl(4, F_SETFL, O_NONBLOCK);
+    return 0;
+}
+
+/* 0-2 stay taken, so that nothing else lands there; standard error stays what it is. */
+static int occupy_standard(void)
+{
     int nothing = open("/", O_PATH | O_CLOEXEC);
     if (nothing < 0)
         return -1;
@@ -149,9 +139,30 @@ static int settle_descriptors(struct guest *g)
             (void)dup3(nothing, fd, O_CLOEXEC);
     if (nothing > 2)
         (void)close(nothing);
+    return 0;
+}
+
+/* Moves what is named to fixed places and closes everything else. */
+static int settle_descriptors(struct guest *g)
+{
+    int *const named[] = {&g->listen_fd, &g->ready_fd, &g->lifeline_fd};
+    int in = g->stdio ? move_up(0) : -1, out = g->stdio ? move_up(1) : -1;
+    int high[3], next = g->stdio ? 5 : 3;
+    for (int i = 0; i < 3; i++)
+        high[i] = move_up(*named[i]);
+    if (g->stdio && settle_stdio(in, out) != 0)
+        return -1;
+    for (int i = 0; i < 3; i++) {
+        if (*named[i] < 0)
+            continue;
+        if (high[i] < 0 || dup3(high[i], next, O_CLOEXEC) < 0)
+            return -1;
+        *named[i] = next++;
+    }
+    close_from(next);
     if (g->listen_fd >= 0)
         (void)fcntl(g->listen_fd, F_SETFL, O_NONBLOCK);
-    return 0;
+    return occupy_standard();
 }
 
 /* The image's /dev/null, if that is what it is. */

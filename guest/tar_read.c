@@ -193,16 +193,11 @@ static int is_zero(const struct tar_head *h)
     return 1;
 }
 
-/* A whole entry's own head. */
-static int finish(struct tar_reader *t, struct tar_entry *e, const struct tar_head *h, const struct override *o)
+/* The names of an entry, unless something before it gave them. */
+static int finish_names(struct tar_reader *t, struct tar_entry *e, const struct tar_head *h, const struct override *o)
 {
     char name[sizeof h->prefix + sizeof h->name + 1];
     size_t len = 0;
-    uint64_t mode, size, mtime;
-    if (number(h->mode, sizeof h->mode, &mode) != 0 || number(h->size, sizeof h->size, &size) != 0)
-        return refuse(t, "a head with a malformed number");
-    if (number(h->mtime, sizeof h->mtime, &mtime) != 0 || mtime > UINT32_MAX)
-        mtime = 0; /* before 1970, or nonsense */
     if (memcmp(h->magic, "ustar", 6) == 0 && h->prefix[0] != '\0') {
         len = field_length(h->prefix, sizeof h->prefix);
         memcpy(name, h->prefix, len);
@@ -212,12 +207,29 @@ static int finish(struct tar_reader *t, struct tar_entry *e, const struct tar_he
     len += field_length(h->name, sizeof h->name);
     if (!o->has_name && set_text(t, e->name, name, len) != 0)
         return -1;
-    if (!o->has_link && set_text(t, e->link, h->link, field_length(h->link, sizeof h->link)) != 0)
+    return o->has_link ? 0 : set_text(t, e->link, h->link, field_length(h->link, sizeof h->link));
+}
+
+/* The oldest tars have no letter for files, and a slash for directories. */
+static char type_of(char type, const char *name)
+{
+    size_t len = strlen(name);
+    if (type != '\0' && type != '7' && type != '0')
+        return type;
+    return len > 0 && name[len - 1] == '/' ? '5' : '0';
+}
+
+/* A whole entry's own head. */
+static int finish(struct tar_reader *t, struct tar_entry *e, const struct tar_head *h, const struct override *o)
+{
+    uint64_t mode, size, mtime;
+    if (number(h->mode, sizeof h->mode, &mode) != 0 || number(h->size, sizeof h->size, &size) != 0)
+        return refuse(t, "a head with a malformed number");
+    if (number(h->mtime, sizeof h->mtime, &mtime) != 0 || mtime > UINT32_MAX)
+        mtime = 0; /* before 1970, or nonsense */
+    if (finish_names(t, e, h, o) != 0)
         return -1;
-    size_t name_len = strlen(e->name);
-    e->type = h->type == '\0' || h->type == '7' ? '0' : h->type;
-    if (e->type == '0' && name_len > 0 && e->name[name_len - 1] == '/')
-        e->type = '5';
+    e->type = type_of(h->type, e->name);
     e->mode = (mode_t)(mode & 07777u);
     e->mtime = (int64_t)mtime;
     e->size = o->has_size ? o->size : size;

@@ -199,19 +199,10 @@ static sbx_status unknown(char *message, const char *what, const char *name)
     return SBX_E_INVALID;
 }
 
-sbx_status user_of_request(const struct guest *g, const struct fields *f, struct identity *out, char *message)
+/* The user part alone; 0 when there is none of that name. */
+static int find_user(const struct guest *g, const char *name, struct identity *out)
 {
-    char name[256];
     uint32_t id;
-    if (!fields_have(f, F_USER)) {
-        *out = g->user;
-        return SBX_OK;
-    }
-    if (fields_text(f, F_USER, name, sizeof name) != 0 || name[0] == '\0' || name[0] == ':')
-        return unknown(message, "user", name[0] == '\0' || name[0] == ':' ? name : "(too long)");
-    char *group = strchr(name, ':');
-    if (group != NULL)
-        *group++ = '\0';
     memset(out, 0, sizeof *out);
     if (parse_id(name, &id) == 0) {
         out->uid = id;
@@ -220,11 +211,29 @@ sbx_status user_of_request(const struct guest *g, const struct fields *f, struct
             *out = g->user;
         else
             (void)passwd_find(NULL, id, out);
-    } else if (strcmp(name, g->user.name) == 0) {
-        *out = g->user;
-    } else if (!passwd_find(name, 0, out)) {
-        return unknown(message, "user", name);
+        return 1;
     }
+    if (strcmp(name, g->user.name) != 0)
+        return passwd_find(name, 0, out);
+    *out = g->user;
+    return 1;
+}
+
+sbx_status user_of_request(const struct guest *g, const struct fields *f, struct identity *out, char *message)
+{
+    char name[256];
+    uint32_t id;
+    if (!fields_have(f, F_USER)) {
+        *out = g->user;
+        return SBX_OK;
+    }
+    if (fields_text(f, F_USER, name, sizeof name) != 0)
+        return unknown(message, "user", "(too long)");
+    char *group = strchr(name, ':');
+    if (group != NULL)
+        *group++ = '\0';
+    if (name[0] == '\0' || !find_user(g, name, out))
+        return unknown(message, "user", name);
     if (group != NULL && parse_id(group, &id) == 0)
         out->gid = id;
     else if (group != NULL && !group_find(group, &out->gid))
