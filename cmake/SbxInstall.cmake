@@ -3,11 +3,10 @@
 include(CMakePackageConfigHelpers)
 
 set(sbx_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/sbx")
-# A position that moves with the tree: programs and libraries find libsbx beside themselves.
-file(RELATIVE_PATH sbx_lib_from_bin "/prefix/${CMAKE_INSTALL_BINDIR}" "/prefix/${CMAKE_INSTALL_LIBDIR}")
 
+# sbxctl holds libsbx and needs no run path. (With one, the build tree's copy would carry room for it, filled with colons:
+# empty parts, which mean the working directory.)
 if(TARGET sbxctl)
-  set_target_properties(sbxctl PROPERTIES INSTALL_RPATH "$ORIGIN/${sbx_lib_from_bin}")
   install(TARGETS sbxctl RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT programs)
 endif()
 foreach(library sbx sbx_static)

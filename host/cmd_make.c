@@ -160,11 +160,14 @@ static sbx_status wait_shown(sbx_op *op, const char *what, struct sbx_error *err
         int64_t passed = now_ms() - start;
         if (poll(&p, 1, 1000 - (int)(passed % 1000)) == 0) {
             (void)fprintf(stderr, "\r%s ... %lld s", what, (long long)((now_ms() - start) / 1000));
+            (void)fflush(stderr);
             shown = 1;
         }
     }
-    if (shown)
+    if (shown) {
         (void)fputs("\r\033[K", stderr);
+        (void)fflush(stderr);
+    }
     return sbx_op_finish(op, error);
 }
 

@@ -22,6 +22,8 @@ int main(int argc, char **argv)
     struct cmd c;
     int code;
     fill_standard();
+    /* A line is one write, so that lines of several processes do not mix. */
+    (void)setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
     (void)signal(SIGPIPE, SIG_IGN);
     code = cmd_parse(&c, argc, argv);
     if (code == 0 && cmd_has(&c, OPT_HELP)) {

@@ -170,3 +170,15 @@ output_that_cannot_be_written_is_a_failure() {
     sbx version >&- 2>"$T/err" || code=$?
     [ "$code" = 125 ] || fail "exit status $code with a closed output"
 }
+
+an_error_line_is_one_write() {
+    # A socket of messages keeps writes apart.
+    python3 -c '
+import socket, subprocess, sys
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+subprocess.call(sys.argv[1:], stderr=theirs)
+theirs.close()
+first, second = ours.recv(4096), ours.recv(4096)
+print(first, second)
+sys.exit(first[-1:] != b"\n" or second != b"")' "$SBXCTL" frobnicate >"$T/out" || fail "the line is several writes"
+}

@@ -11,6 +11,9 @@ wrong() {
 needs() { # FILE: the libraries it names
     readelf -dW "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
 }
+runs_from() { # FILE: where it looks for libraries; an empty part is the directory that the caller stands in
+    readelf -dW "$1" | sed -n 's/.*(R\(UN\)*PATH).*\[\(.*\)\]/:\2/p' | tr ':' '\n' | sed 1d
+}
 objects() { # programs, libraries and plugins that are linked dynamically
     find "$build/bin/sbxctl" "$build"/lib/*.so "$build"/lib/sbx/*.so -maxdepth 0 -type f 2>/dev/null
     find "$build"/lib -maxdepth 1 -name 'libsbx.so.*' -type f 2>/dev/null
@@ -25,6 +28,7 @@ everything_is_hardened() {
         readelf -lW "$file" | grep -q GNU_RELRO || wrong "$file has no RELRO"
         readelf -dW "$file" | grep -qE 'BIND_NOW|FLAGS.*NOW' || wrong "$file binds lazily, so its RELRO is not full"
         readelf -lW "$file" | grep -q 'GNU_STACK.* RW ' || wrong "$file has an executable stack"
+        runs_from "$file" | grep -qv '^\(/\|\$ORIGIN\)' && wrong "$file looks for libraries in the working directory"
         grep -q __stack_chk_fail <<<"$names" || wrong "$file has no stack protector"
         grep -qE '__[a-z]+_chk(@|$)' <<<"$(grep -v __stack_chk <<<"$names")" || wrong "$file is built without FORTIFY"
     done
