@@ -171,8 +171,10 @@ sbx_status op_launch(struct sbx_op *op, struct sbx_error *error)
         atomic_fetch_sub(&op->ctx->ops, 1);
         return error_set(error, SBX_E_BUSY, "operation: %d operations are under way already", OP_THREADS_MAX);
     }
+    op->has_thread = 1; /* before there is anybody to read it */
     int cause = start_thread(op);
     if (cause != 0) {
+        op->has_thread = 0;
         atomic_fetch_sub(&op->ctx->ops, 1);
         return error_set(error, SBX_E_BUSY, "operation: no thread: %s", strerror_r(cause, text, sizeof text));
     }
