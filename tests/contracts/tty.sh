@@ -24,7 +24,6 @@ END
 caller_terminal_is_raw_during_and_restored_after() {
     new_box
     pty_case 30 "$SBXCTL" exec -it "$BOX" -- sh -c 'echo ready; read x; exit 3' <<'END' || fail "the dialogue went otherwise"
-mode cooked
 expect ready
 mode raw
 send \r
