@@ -71,6 +71,20 @@ out_of_memory_is_its_own_reason() {
     output alive
 }
 
+cpu_limit_is_kept() {
+    local got=0
+    sbx create --provider "$PROVIDER" --cpus 0.2 >"$T/out" 2>"$T/err" || got=$?
+    if [ "$got" = 125 ]; then
+        errors_with cpu
+        skip "no processor limits for this caller: $(head -c 200 "$T/err")"
+    fi
+    [ "$got" = 0 ] || fail "create exits $got"
+    BOX=$(cat "$T/out")
+    need_in_box perl
+    try 0 in_box perl -e 'my $end = time + 3; 1 while time < $end; my ($u, $s) = times; print int(100 * ($u + $s)), "\n"'
+    [ "$(cat "$T/out")" -lt 120 ] || fail "it got $(cat "$T/out") hundredths of a second of processor time in 2 to 3 s"
+}
+
 disk_limit_is_kept() {
     local got=0
     sbx create --provider "$PROVIDER" --disk 16M >"$T/out" 2>"$T/err" || got=$?
