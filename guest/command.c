@@ -42,20 +42,23 @@ static void keeper_close(struct keeper *k)
     k->sock = -1;
 }
 
-static int keeper_send(const struct keeper *k, const void *data, size_t len, const int *fds)
+static int keeper_send(const struct keeper *k, const void *data, size_t len, const int *fds, size_t fd_count)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int) * SPEC_FDS)];
+        char bytes[CMSG_SPACE(sizeof(int) * SPEC_FDS_MAX)];
     } control;
     struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr m = {.msg_iov = &iov,
+                       .msg_iovlen = 1,
+                       .msg_control = &control,
+                       .msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * fd_count)};
     memset(&control, 0, sizeof control);
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int) * SPEC_FDS);
-    memcpy(CMSG_DATA(c), fds, sizeof(int) * SPEC_FDS);
+    c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * fd_count);
+    memcpy(CMSG_DATA(c), fds, sizeof(int) * fd_count);
     return sendmsg(k->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
 }
 
@@ -65,13 +68,13 @@ static int keeper_take(struct guest *g, struct keeper *k, const struct spec *spe
     int large = spec->size > KEEPER_INLINE;
     while (!large && g->idle_count > 0) {
         *k = g->idle[--g->idle_count];
-        if (keeper_send(k, spec, spec->size, fds) == 0)
+        if (keeper_send(k, spec, spec->size, fds, spec->fd_count) == 0)
             return 0;
         keeper_close(k);
     }
     if (keeper_fork(k, large ? spec : NULL) != 0)
         return -1;
-    if (keeper_send(k, spec, large ? 1 : spec->size, fds) == 0)
+    if (keeper_send(k, spec, large ? 1 : spec->size, fds, spec->fd_count) == 0)
         return 0;
     keeper_close(k);
     return -1;
@@ -142,6 +145,14 @@ void command_kill(struct command *c)
         (void)kill(c->keeper.pid, SIGTERM);
 }
 
+int command_kill_rest(const struct command *c)
+{
+    if (!command_is_over(c) || c->keeper.pid <= 0)
+        return 0;
+    (void)kill(c->keeper.pid, SIGTERM);
+    return 1;
+}
+
 void command_signal(const struct command *c, int signo)
 {
     if (c->state == COMMAND_RUNNING && !c->killing)
@@ -189,8 +200,10 @@ static void on_report(struct command *c, const struct keeper_report *r)
         break;
     }
     /* One that was told to kill may still have that signal pending. */
-    if (!c->killing && (r->kind == KEEPER_REFUSED || (r->kind == KEEPER_ENDED && r->b)))
+    if (!c->killing && (r->kind == KEEPER_REFUSED || (r->kind == KEEPER_ENDED && r->b))) {
         keeper_return(c->g, &c->keeper);
+        c->keeper.pid = -1; /* it is no longer this command's */
+    }
     keeper_close(&c->keeper);
 }
 

@@ -33,7 +33,7 @@ struct command {
     int stage;
 };
 
-/* Hands the specification and the three descriptors (which stay the caller's) to a keeper. NULL with errno. */
+/* Hands the specification and its descriptors (which stay the caller's) to a keeper. NULL with errno. */
 struct command *command_start(struct guest *g, const struct spec *spec, const int *fds);
 static inline int command_is_over(const struct command *c)
 {
@@ -41,6 +41,8 @@ static inline int command_is_over(const struct command *c)
 }
 /* Kills its whole tree; its end is reported as always. */
 void command_kill(struct command *c);
+/* Of one that is over: what it left below a keeper that stayed. 0: nothing is there (any more). */
+int command_kill_rest(const struct command *c);
 /* To its process group. */
 void command_signal(const struct command *c, int signo);
 /* The owner is done with it; what still runs is killed. */

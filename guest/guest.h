@@ -20,12 +20,18 @@ enum {
     GUEST_DRAIN_MS = 200, /* how long output may be held by what a command left behind */
     GUEST_KILL_MS = 2000, /* a keeper's limit for a tree that will not die */
     GUEST_WORKERS = 64,   /* at once */
+    GUEST_MAX_JOBS = 256,
+    GUEST_MAX_SHELLS = 64,
+    GUEST_SHELL_BACK_MS = 1000,   /* for a shell to come back once what it ran was killed */
+    GUEST_KEPT_BYTES = 128 << 20, /* output of all jobs together */
     GUEST_MESSAGE_MAX = 400
 };
 #define GUEST_TEMP_PREFIX ".sbx-tmp-"
 
 struct conn;
 struct command;
+struct job;
+struct shell;
 
 /* Who a command or a file operation acts as. */
 struct identity {
@@ -63,6 +69,12 @@ struct guest {
     struct conn *conns;
     unsigned conn_count;
     struct command *commands;
+    struct job *jobs;
+    unsigned job_count;
+    uint64_t last_job; /* for names */
+    size_t kept_bytes; /* allocated for the output of jobs */
+    struct shell *shells;
+    unsigned shell_count;
     struct keeper idle[GUEST_IDLE_KEEPERS];
     unsigned idle_count;
     pid_t workers[GUEST_WORKERS]; /* 0: free */

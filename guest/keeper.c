@@ -50,6 +50,21 @@ struct failure {
     int error;
 };
 
+/* Standard input, output and error, and what is named beyond them: first all out of the way of the fixed places. */
+static int place(const struct spec *s, const int *fds)
+{
+    int high[SPEC_FDS_MAX];
+    for (uint32_t i = SPEC_FDS; i < s->fd_count; i++)
+        if ((high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 16)) < 0)
+            return -1;
+    if (dup2(fds[0], 0) < 0 || dup2(fds[1], 1) < 0 || dup2(fds[2], 2) < 0)
+        return -1;
+    for (uint32_t i = SPEC_FDS; i < s->fd_count; i++)
+        if (dup2(high[i], SPEC_FIRST_MORE + (int)i - SPEC_FDS) < 0)
+            return -1;
+    return s->tty ? ioctl(0, TIOCSCTTY, 0) : 0;
+}
+
 /* The child of the vfork. It shares the keeper's memory: only *why is written. */
 static void child(const struct spec *s, const int *fds, const char *cwd, char *const *argv, char *const *envp,
                   volatile struct failure *why)
@@ -58,7 +73,7 @@ static void child(const struct spec *s, const int *fds, const char *cwd, char *c
     (void)sigemptyset(&none);
     (void)setsid();
     why->stage = STAGE_FORK;
-    if (dup2(fds[0], 0) < 0 || dup2(fds[1], 1) < 0 || dup2(fds[2], 2) < 0 || (s->tty && ioctl(0, TIOCSCTTY, 0) != 0)) {
+    if (place(s, fds) != 0) {
         why->error = errno;
         return;
     }
@@ -118,30 +133,34 @@ static void kill_tree(pid_t pid)
 }
 
 /* Until the command's first process has ended. Returns when the keeper is free for another command. */
-static void keep(pid_t pid)
+static void keep(pid_t pid, int stay)
 {
     sigset_t set;
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGCHLD);
     (void)sigaddset(&set, SIGTERM);
-    for (int main_status = 0, ended = 0;;) {
+    for (int main_status = 0, ended = 0, told = 0;;) {
         int status;
         pid_t p = waitpid(-1, &status, WNOHANG);
-        if (p == pid) {
+        if (p == pid && !told) {
             ended = 1;
             main_status = status;
         }
         if (p > 0)
             continue;
-        if (ended) {
+        if (told && p < 0)
+            _exit(0);
+        if (ended && !told) {
             report(KEEPER_ENDED, main_status, p < 0);
-            if (p == 0)
+            if (p < 0)
+                return;
+            if (!stay)
                 _exit(0);
-            return;
+            told = 1;
         }
         int signo = sigwaitinfo(&set, NULL);
         if (signo == SIGTERM)
-            kill_tree(pid);
+            kill_tree(told ? 0 : pid);
     }
 }
 
@@ -150,22 +169,22 @@ static void command(const struct spec *s, const int *fds)
     pid_t pid = 0;
     int stage = 0;
     int error = spawn(s, fds, &pid, &stage);
-    for (int i = 0; i < SPEC_FDS; i++)
+    for (uint32_t i = 0; i < s->fd_count; i++)
         (void)close(fds[i]);
     if (error != 0) {
         report(KEEPER_REFUSED, error, stage);
         return;
     }
     report(KEEPER_STARTED, pid, 0);
-    keep(pid);
+    keep(pid, (int)s->stay);
 }
 
 /* One message: the specification (or nothing, when it was inherited) with its descriptors. -1 at the end. */
-static ssize_t receive(void *buf, size_t size, int *fds)
+static ssize_t receive(void *buf, size_t size, int *fds, uint32_t *fd_count)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int) * SPEC_FDS)];
+        char bytes[CMSG_SPACE(sizeof(int) * SPEC_FDS_MAX)];
     } control;
     struct iovec iov = {.iov_base = buf, .iov_len = size};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
@@ -174,9 +193,11 @@ static ssize_t receive(void *buf, size_t size, int *fds)
         n = recvmsg(KEEPER_SOCK, &m, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     const struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
-    if (c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(int) * SPEC_FDS))
+    if (c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len > CMSG_LEN(sizeof(int) * SPEC_FDS_MAX))
         return -1;
-    memcpy(fds, CMSG_DATA(c), sizeof(int) * SPEC_FDS);
+    size_t len = c->cmsg_len - CMSG_LEN(0);
+    *fd_count = (uint32_t)(len / sizeof(int));
+    memcpy(fds, CMSG_DATA(c), len);
     return n;
 }
 
@@ -192,12 +213,16 @@ void keeper_main(int sock, pid_t guest, const struct spec *inherited)
     if (own == NULL || getppid() != guest)
         _exit(1);
     for (;;) {
-        int fds[SPEC_FDS];
-        ssize_t n = receive(own, KEEPER_INLINE, fds);
+        int fds[SPEC_FDS_MAX];
+        uint32_t fd_count = 0;
+        ssize_t n = receive(own, KEEPER_INLINE, fds, &fd_count);
         if (n < 0)
             _exit(0);
         if (n < (ssize_t)sizeof *own && inherited == NULL)
             _exit(1);
-        command(n < (ssize_t)sizeof *own ? inherited : own, fds);
+        const struct spec *s = n < (ssize_t)sizeof *own ? inherited : own;
+        if (fd_count < SPEC_FDS || s->fd_count != fd_count)
+            _exit(1);
+        command(s, fds);
     }
 }

@@ -20,11 +20,14 @@ struct spec {
     uint32_t uid;
     uint32_t gid;
     uint32_t foreign;
-    uint32_t tty; /* descriptor 0 becomes the controlling terminal */
+    uint32_t tty;  /* descriptor 0 becomes the controlling terminal */
+    uint32_t stay; /* after the command's end its keeper stays with what it left behind, which SIGTERM still kills */
+    uint32_t fd_count;
     uint32_t group_count;
     uint32_t groups[GUEST_MAX_GROUPS];
 };
-enum { SPEC_FDS = 3 }; /* sent along: standard input, output and error */
+/* Sent along, spec.fd_count of them: standard input, output and error, then what becomes 8 and 9. */
+enum { SPEC_FDS = 3, SPEC_FDS_MAX = 5, SPEC_FIRST_MORE = 8 };
 
 enum keeper_report_kind {
     KEEPER_STARTED = 1, /* a: pid */

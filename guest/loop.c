@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "guest/command.h"
 #include "guest/conn.h"
+#include "guest/job.h"
 #include "guest/request.h"
 #include "guest/tree.h"
 
@@ -129,6 +130,7 @@ static void turn(struct guest *g, struct watch *w)
     if (g->lifeline_fd >= 0)
         watch_fd(w, g->lifeline_fd, POLLIN, &got_lifeline);
     command_watch_all(g, w);
+    job_watch_all(g, w);
     for (struct conn *c = g->conns; c != NULL; c = c->next) {
         conn_watch(c, w);
         request_watch_all(c, w);
@@ -145,6 +147,7 @@ static void turn(struct guest *g, struct watch *w)
     if (got_signal != 0)
         on_signals(g);
     command_pump_all(g);
+    job_pump_all(g);
     for (struct conn *c = g->conns; c != NULL; c = c->next) {
         if ((c->in_got & (POLLIN | POLLHUP | POLLERR)) != 0)
             conn_read(c);
@@ -177,6 +180,7 @@ static void finish(struct guest *g, struct watch *w)
             conn_flush(g->conns);
         conn_close(g->conns);
     }
+    job_close_all(g);
     if (!g->is_init) {
         struct tree all = {0};
         (void)tree_kill(&all, GUEST_KILL_MS);

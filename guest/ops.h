@@ -20,6 +20,15 @@ extern const struct request_kind op_tar_put;
 extern const struct request_kind op_info;
 extern const struct request_kind op_shutdown;
 extern const struct request_kind op_lifetime;
+extern const struct request_kind op_job_start;
+extern const struct request_kind op_job_info;
+extern const struct request_kind op_job_wait;
+extern const struct request_kind op_job_kill;
+extern const struct request_kind op_job_signal;
+extern const struct request_kind op_job_output;
+extern const struct request_kind op_job_feed;
+extern const struct request_kind op_job_list;
+extern const struct request_kind op_job_forget;
 
 #define FIELD(tag) (UINT64_C(1) << (tag))
 

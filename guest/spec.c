@@ -115,8 +115,24 @@ static sbx_status check_envs(const struct fields *f, char *message)
     return SBX_OK;
 }
 
-sbx_status spec_make(const struct fields *f, const struct identity *who, const char *cwd, struct spec **out,
-                     char *message)
+const char *spec_envs(const struct spec *s)
+{
+    const char *text = (const char *)(s + 1);
+    for (uint32_t i = 0; i <= s->arg_count; i++) /* the directory, then the arguments */
+        text += strlen(text) + 1;
+    return text;
+}
+
+static uint32_t put_argv(struct filler *to, const char *const *argv)
+{
+    uint32_t count = 0;
+    for (; argv[count] != NULL; count++)
+        put(to, argv[count], strlen(argv[count]));
+    return count;
+}
+
+sbx_status spec_make(const struct fields *f, const char *const *argv, const struct identity *who, const char *cwd,
+                     struct spec **out, char *message)
 {
     sbx_status status = check_envs(f, message);
     if (status != SBX_OK)
@@ -130,9 +146,10 @@ sbx_status spec_make(const struct fields *f, const struct identity *who, const c
     }
     struct filler to = {.data = (char *)s, .at = sizeof *s, .size = size};
     put(&to, cwd, strlen(cwd));
-    s->arg_count = put_args(&to, f);
+    s->arg_count = argv == NULL ? put_args(&to, f) : put_argv(&to, argv);
     s->env_count = put_envs(&to, f, who);
     s->size = (uint32_t)to.at;
+    s->fd_count = SPEC_FDS;
     s->uid = who->uid;
     s->gid = who->gid;
     s->foreign = (uint32_t)who->foreign;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -16,12 +17,20 @@ void stream_in_init(struct stream_in *s, int fd)
 
 static void in_close(struct stream_in *s, struct request *r)
 {
+    if (s->fd >= 0 && s->sock)
+        (void)shutdown(s->fd, SHUT_WR);
     if (s->fd >= 0)
         (void)close(s->fd);
     s->fd = -1;
     if (s->len > 0)
         request_consumed(r, s->len);
     s->len = 0;
+}
+
+static void in_break(struct stream_in *s, struct request *r)
+{
+    s->broken = 1;
+    in_close(s, r);
 }
 
 void stream_in_finish(struct stream_in *s)
@@ -46,7 +55,7 @@ static size_t in_write(struct stream_in *s, struct request *r, const unsigned ch
         } else if (n < 0 && errno == EAGAIN) {
             break;
         } else {
-            in_close(s, r);
+            in_break(s, r);
         }
     }
     return s->fd < 0 ? len : done;
@@ -121,7 +130,7 @@ void stream_in_pump(struct stream_in *s, struct request *r)
         request_consumed(r, done);
         in_end(s, r);
     } else if ((s->got & (POLLERR | POLLHUP | POLLNVAL)) != 0) {
-        in_close(s, r);
+        in_break(s, r);
     }
 }
 
@@ -176,6 +185,7 @@ int stream_out_pump(struct stream_out *s, struct request *r)
             continue;
         if (n < 0 && errno == EAGAIN)
             return 1;
+        s->error = n < 0 ? errno : 0;
         stream_out_finish(s); /* its end; for a terminal that is EIO */
     }
     return 1;

@@ -15,13 +15,16 @@ struct stream_in {
     size_t start;
     size_t len;
     int eof;
-    int tty; /* eof does not close: stream_in_eof_ready tells the owner to type it */
+    int broken; /* closed because nobody reads any more */
+    int sock;   /* eof shuts this direction of a connection down */
+    int tty;    /* eof does not close: stream_in_eof_ready tells the owner to type it */
     unsigned char last;
 };
 /* To the client. */
 struct stream_out {
     int fd; /* -1: at its end */
     short got;
+    int error; /* the errno that was its end; 0: end of file */
     unsigned stream;
     uint64_t bytes;
     uint64_t cap; /* read no more than up to that many bytes in all; UINT64_MAX: no such limit */

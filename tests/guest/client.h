@@ -41,12 +41,15 @@ struct answer {
     int64_t term_signal;
     uint64_t out_bytes;
     uint64_t count;
+    uint64_t next;
+    uint64_t offset;
     int64_t pid; /* of STARTED; 0: none came */
     uint64_t type;
     uint64_t mode;
     uint64_t size;
     unsigned replies;
     char name[256]; /* of the last reply */
+    char id[65];    /* likewise */
     char message[512];
     struct buf out;
     struct buf err;
@@ -92,6 +95,8 @@ int client_next_within(struct client *c, struct frame *f, int ms);
 
 /* Gives credit, feeds input (NULL: none) with its end of file, and collects until END. */
 void client_wait(struct client *c, uint32_t id, const void *input, size_t len, struct answer *a);
+/* Adds what the fields of a frame say. */
+void take_fields(const struct frame *f, struct answer *a);
 void answer_finish(struct answer *a);
 /* A shell line, without input. */
 void client_shell(struct client *c, const char *line, struct answer *a);
