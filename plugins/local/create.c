@@ -26,6 +26,7 @@ static void making_finish(struct making *m)
     create_close(m->err, 2);
     create_close(m->lifeline, 2);
     cgroup_finish(&m->cgroup);
+    layout_finish(&m->layout);
     bwrap_finish(&m->bwrap);
 }
 

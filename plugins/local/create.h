@@ -8,6 +8,7 @@
 
 #include "plugins/local/bwrap.h"
 #include "plugins/local/cgroup.h"
+#include "plugins/local/launch.h"
 #include "plugins/local/sandbox.h"
 
 enum { CREATE_PATH = 4096, CREATE_DIRS = 40 };
@@ -29,6 +30,7 @@ struct making {
     int launched;
     struct record record; /* texts are lent */
     struct cgroup cgroup;
+    struct layout layout;
     struct bwrap bwrap;
 };
 

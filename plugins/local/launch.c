@@ -7,6 +7,7 @@
 #include "plugins/local/launch.h"
 
 #include "base/cleanup.h"
+#include "plugins/local/stage.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -14,35 +15,36 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-enum { MOUNTS_MAX = 64, SIGNALS = 64, OPEN_FILES = 65536, OPEN_FILES_SOFT = 4096 };
+enum { SIGNALS = 64, OPEN_FILES = 65536, OPEN_FILES_SOFT = 4096 };
 enum { INSIDE_ROOT = 0 };
 
 struct failure { /* what the child tells */
     int step;
     int error;
+    char path[256];
 };
-enum { STEP_NONE, STEP_IDS, STEP_MOUNT, STEP_SOURCE, STEP_DIRS, STEP_LIMIT, STEP_FDS, STEP_EXEC };
+enum { STEP_NONE, STEP_IDS, STEP_MOUNT, STEP_SOURCE, STEP_DIRS, STEP_LAYOUT, STEP_FDS, STEP_EXEC };
 static const char *const step_names[] = {"",
                                          "taking the sandbox's user ids",
                                          "mounting",
                                          "opening a directory for the sandbox",
                                          "preparing the sandbox's directories",
-                                         "setting limits",
+                                         "making the sandbox's file system",
                                          "preparing descriptors",
                                          "executing bubblewrap"};
 
 /* --- in the child: nothing but system calls ------------------------------------------------------------------ */
 
-static void fail_child(int status_fd, int step, int error) __attribute__((noreturn));
-static void fail_child(int status_fd, int step, int error)
+static void fail_child(int status_fd, int step, int error, const char *path) __attribute__((noreturn));
+static void fail_child(int status_fd, int step, int error, const char *path)
 {
-    struct failure failure = {step, error};
+    struct failure failure = {.step = step, .error = error};
+    (void)snprintf(failure.path, sizeof failure.path, "%s", path);
     ssize_t n = write(status_fd, &failure, sizeof failure);
     _exit(n == (ssize_t)sizeof failure ? 1 : 2);
 }
@@ -54,55 +56,13 @@ static void write_proc(const char *path, const char *text)
         return; /* the probes of the tests tell whether it took */
 }
 
-/* Sources are opened before the change of user, when the caller's own rights still count. */
-static void open_sources(const struct launch_plan *plan, int *fds, int status_fd)
-{
-    for (size_t i = 0; i < plan->mount_count; i++) {
-        fds[i] = -1;
-        if (plan->mounts[i].source == NULL)
-            continue;
-        fds[i] = open(plan->mounts[i].source, O_PATH | O_CLOEXEC);
-        if (fds[i] < 0)
-            fail_child(status_fd, STEP_SOURCE, errno);
-    }
-}
-
 static void become_inside_root(const struct launch_plan *plan, int status_fd)
 {
     if (plan->ids->kind != IDS_SINGLE && syscall(SYS_setgroups, 0, NULL) != 0)
-        fail_child(status_fd, STEP_IDS, errno);
+        fail_child(status_fd, STEP_IDS, errno, "");
     if (syscall(SYS_setresgid, INSIDE_ROOT, INSIDE_ROOT, INSIDE_ROOT) != 0 ||
         syscall(SYS_setresuid, INSIDE_ROOT, INSIDE_ROOT, INSIDE_ROOT) != 0)
-        fail_child(status_fd, STEP_IDS, errno);
-}
-
-static int mount_one(const struct launch_mount *mount_, int source_fd)
-{
-    char text[64];
-    struct stat st;
-    int is_dir = mount_->source == NULL || (fstat(source_fd, &st) == 0 && S_ISDIR(st.st_mode));
-    if ((is_dir ? mkdir(mount_->target, 0755) : mknod(mount_->target, S_IFREG | 0644, 0)) != 0)
-        return errno;
-    if (mount_->source == NULL) {
-        (void)snprintf(text, sizeof text, "mode=0755,size=%lluM,nr_inodes=%llu", (unsigned long long)mount_->mib,
-                       (unsigned long long)mount_->mib * 256 + 1024);
-        return mount("tmpfs", mount_->target, "tmpfs", MS_NOSUID | MS_NODEV, text) == 0 ? 0 : errno;
-    }
-    (void)snprintf(text, sizeof text, "/proc/self/fd/%d", source_fd);
-    return mount(text, mount_->target, NULL, MS_BIND | MS_REC, NULL) == 0 ? 0 : errno;
-}
-
-static void mount_stage(const struct launch_plan *plan, const int *fds, int status_fd)
-{
-    if (plan->mount_count == 0)
-        return;
-    if (mount("tmpfs", LAUNCH_STAGE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=256k") != 0)
-        fail_child(status_fd, STEP_MOUNT, errno);
-    for (size_t i = 0; i < plan->mount_count; i++) {
-        int error = mount_one(&plan->mounts[i], fds[i]);
-        if (error != 0)
-            fail_child(status_fd, STEP_MOUNT, error);
-    }
+        fail_child(status_fd, STEP_IDS, errno, "");
 }
 
 static void prepare_dirs(const struct launch_plan *plan, int status_fd)
@@ -111,9 +71,9 @@ static void prepare_dirs(const struct launch_plan *plan, int status_fd)
     for (size_t i = 0; i < plan->dir_count; i++) {
         const struct launch_dir *dir = &plan->dirs[i];
         if (plan->make_dirs && mkdir(dir->path, 0700) != 0 && errno != EEXIST)
-            fail_child(status_fd, STEP_DIRS, errno);
+            fail_child(status_fd, STEP_DIRS, errno, dir->path);
         if (lchown(dir->path, owner, (gid_t)owner) != 0 || chmod(dir->path, dir->mode) != 0)
-            fail_child(status_fd, STEP_DIRS, errno);
+            fail_child(status_fd, STEP_DIRS, errno, dir->path);
     }
 }
 
@@ -127,14 +87,27 @@ static void limit(int resource, rlim_t soft, rlim_t hard)
     (void)setrlimit((__rlimit_resource_t)resource, &now);
 }
 
+static void make_layout(const struct launch_plan *plan, int status_fd)
+{
+    const char *target = "";
+    int error = plan->layout == NULL ? 0 : stage_build(plan->layout, plan->layout_fds, &target);
+    if (error != 0)
+        fail_child(status_fd, STEP_LAYOUT, error, target);
+}
+
 static void enter_namespaces(const struct launch_plan *plan, int status_fd)
 {
-    int fds[MOUNTS_MAX];
-    open_sources(plan, fds, status_fd);
-    become_inside_root(plan, status_fd);
-    mount_stage(plan, fds, status_fd);
-    prepare_dirs(plan, status_fd);
     char most[16];
+    (void)umask(0);
+    int error = plan->layout == NULL ? 0 : stage_open(plan->layout, plan->layout_fds);
+    if (error != 0)
+        fail_child(status_fd, STEP_SOURCE, error, "");
+    become_inside_root(plan, status_fd);
+    error = plan->layout == NULL && plan->disk_mib == 0 ? 0 : stage_cover(plan->disk_mib);
+    if (error != 0)
+        fail_child(status_fd, STEP_MOUNT, error, LAYOUT_STAGE);
+    prepare_dirs(plan, status_fd);
+    make_layout(plan, status_fd);
     (void)snprintf(most, sizeof most, "%d", plan->nested);
     write_proc("/proc/sys/user/max_user_namespaces", most);
     if (plan->processes > 0)
@@ -157,12 +130,12 @@ static void reset_signals(void)
 static void arrange_fds(const struct launch_plan *plan, int null_fd, int status_fd)
 {
     if (dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(plan->err_fd, 2) < 0)
-        fail_child(status_fd, STEP_FDS, errno);
+        fail_child(status_fd, STEP_FDS, errno, "");
     if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
-        fail_child(status_fd, STEP_FDS, errno);
+        fail_child(status_fd, STEP_FDS, errno, "");
     for (size_t i = 0; i < plan->keep_count; i++)
         if (fcntl(plan->keep_fds[i], F_SETFD, 0) != 0)
-            fail_child(status_fd, STEP_FDS, errno);
+            fail_child(status_fd, STEP_FDS, errno, "");
 }
 
 static void start_program(const struct launch_plan *plan, int null_fd, int status_fd) __attribute__((noreturn));
@@ -175,14 +148,14 @@ static void start_program(const struct launch_plan *plan, int null_fd, int statu
     (void)setsid();
     (void)umask(022);
     if (chdir("/") != 0)
-        fail_child(status_fd, STEP_FDS, errno);
+        fail_child(status_fd, STEP_FDS, errno, "");
     pid_t pid = vfork();
     if (pid == 0) {
         (void)syscall(SYS_execveat, plan->program_fd, "", plan->argv, empty, AT_EMPTY_PATH);
-        fail_child(status_fd, STEP_EXEC, errno);
+        fail_child(status_fd, STEP_EXEC, errno, "");
     }
     if (pid < 0)
-        fail_child(status_fd, STEP_EXEC, errno);
+        fail_child(status_fd, STEP_EXEC, errno, "");
     _exit(0);
 }
 
@@ -371,7 +344,7 @@ static sbx_status let_go(pid_t pid, const struct launch_plan *plan, struct chann
 /* The child's failure, or SBX_OK at its silent end. */
 static sbx_status read_status(const struct launch_plan *plan, int fd, struct sbx_call *call)
 {
-    struct failure failure = {0, 0};
+    struct failure failure = {.step = STEP_NONE};
     ssize_t n = 0;
     do
         n = read(fd, &failure, sizeof failure);
@@ -380,10 +353,15 @@ static sbx_status read_status(const struct launch_plan *plan, int fd, struct sbx
         return SBX_OK;
     if (n != (ssize_t)sizeof failure || failure.step <= STEP_NONE || failure.step > STEP_EXEC)
         return call_fail(call, SBX_E_FAILED, "%s: the starting process broke off", plan->step);
-    int is_mount = failure.step == STEP_MOUNT && (failure.error == EPERM || failure.error == EACCES);
-    if (is_mount)
+    failure.path[sizeof failure.path - 1] = '\0';
+    if (failure.step == STEP_MOUNT && (failure.error == EPERM || failure.error == EACCES))
         return call_fail(call, SBX_E_UNAVAILABLE, "%s: mounting is refused; %s", plan->step, blocked);
-    return call_fail_errno(call, failure.error, "%s: %s", plan->step, step_names[failure.step]);
+    /* What lies below the stage is told as the sandbox would see it. */
+    const char *path = strncmp(failure.path, LAYOUT_ROOT "/", sizeof LAYOUT_ROOT) == 0
+                           ? failure.path + sizeof LAYOUT_ROOT - 1
+                           : failure.path;
+    return call_fail_errno(call, failure.error, "%s: %s%s%s", plan->step, step_names[failure.step],
+                           path[0] == '\0' ? "" : ": ", path);
 }
 
 static sbx_status open_channel(struct channel *channel, const struct launch_plan *plan, struct sbx_call *call)
@@ -404,8 +382,6 @@ static sbx_status fail_fork(const struct launch_plan *plan, int error, struct sb
 sbx_status launch_start(const struct launch_plan *plan, struct sbx_call *call, int *map_failed)
 {
     CLEANUP(finish_channel) struct channel channel = {{-1, -1}, {-1, -1}, -1};
-    if (plan->mount_count > MOUNTS_MAX)
-        return call_fail(call, SBX_E_TOO_LARGE, "%s: more than %d directories", plan->step, (int)MOUNTS_MAX);
     sbx_status status = open_channel(&channel, plan, call);
     if (status != SBX_OK)
         return status;

@@ -8,15 +8,8 @@
 #define SBX_LOCAL_LAUNCH_H
 
 #include "plugins/common/plugin.h"
-#include "plugins/local/ids.h"
+#include "plugins/local/layout.h"
 
-#define LAUNCH_STAGE "/sys" /* covered by a small tmpfs in the child's mount namespace */
-
-struct launch_mount {
-    const char *source; /* bound with what is below it; NULL: a tmpfs of `mib` */
-    const char *target; /* directly below LAUNCH_STAGE; made */
-    uint64_t mib;
-};
 struct launch_dir {
     const char *path;
     uint32_t mode;
@@ -27,9 +20,10 @@ struct launch_plan {
     int own_users; /* make the user namespace here; else the program does */
     int nested;    /* user namespaces that the program still makes itself; further ones are refused by the kernel */
 
-    const struct launch_mount *mounts; /* needs own_users */
-    size_t mount_count;
-    const struct launch_dir *dirs; /* made, or given, to IDS_SANDBOX after the mounts */
+    const struct layout *layout;   /* made at LAYOUT_ROOT; NULL: the program does it; needs own_users */
+    int *layout_fds;               /* room for one per step */
+    uint64_t disk_mib;             /* a file system of that size at LAYOUT_TREE; needs own_users */
+    const struct launch_dir *dirs; /* made, or given, to IDS_SANDBOX before the layout */
     size_t dir_count;
     int make_dirs;
 

@@ -170,12 +170,12 @@ void place_list_dirs(const struct making *m, const char *root, int needs_workdir
 {
     static const size_t inside_lengths[] = {sizeof "/tmp" - 1, sizeof "/home/sandbox" - 1, sizeof "/workspace" - 1};
     char below[CREATE_PATH];
-    for (int i = 0; i < BWRAP_WORKDIR + (needs_workdir != 0); i++)
-        add_dir(list, root, bwrap_tree_names[i], strlen(bwrap_tree_names[i]), i == BWRAP_TMP ? 01777 : 0755);
-    int tree = bwrap_tree_of(m->record.workdir);
+    for (int i = 0; i < LAYOUT_WORKDIR + (needs_workdir != 0); i++)
+        add_dir(list, root, layout_tree_names[i], strlen(layout_tree_names[i]), i == LAYOUT_TMP ? 01777 : 0755);
+    int tree = layout_tree_of(m->record.workdir);
     if (tree < 0)
         return;
-    (void)snprintf(below, sizeof below, "%s%s", bwrap_tree_names[tree], m->record.workdir + inside_lengths[tree]);
+    (void)snprintf(below, sizeof below, "%s%s", layout_tree_names[tree], m->record.workdir + inside_lengths[tree]);
     for (const char *at = strchr(below, '/'); at != NULL; at = strchr(at + 1, '/')) {
         size_t len = at[1] == '\0' ? 0 : strcspn(at + 1, "/");
         if (len > 0)

@@ -44,28 +44,47 @@ static int host_name_fits(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == len;
 }
 
-static sbx_status build_layout(struct making *m, int stage, const char *tree, int *needs_workdir)
+/* Sandboxes with ids of their own have their file system made here, which is faster, and reaches what their ids can't.
+ */
+static int is_staged(const struct making *m)
+{
+    return m->record.ids.kind != IDS_SINGLE;
+}
+
+static sbx_status build_layout(struct making *m, int *needs_workdir)
 {
     struct sock_filter filter[SECCOMP_MAX];
     size_t size = seccomp_build(filter);
     if (size == 0)
         return call_fail(m->call, SBX_E_UNSUPPORTED, "create: local does not know this processor");
-    struct bwrap_layout layout = {
+    const char *hostname = host_name_fits(m->record.name) ? m->record.name : "sandbox";
+    struct layout_options layout = {
         .ids = &m->record.ids,
-        .hostname = host_name_fits(m->record.name) ? m->record.name : "sandbox",
+        .hostname = hostname,
+        .guest = m->b->config.guest,
         .image = m->record.image,
-        .tree = tree,
+        .tree = m->record.disk_mib != 0 ? LAYOUT_TREE : m->tree,
         .workdir = m->record.workdir,
         .bind_ro = m->b->config.bind_ro,
         .network = (uint32_t)m->record.network,
-        .stage = stage,
-        .guest_fd = bwrap_high_fd(open(m->b->config.guest, O_RDONLY | O_CLOEXEC)),
+        .staged = is_staged(m),
+    };
+    *needs_workdir = layout_needs_workdir(&layout);
+    layout_finish(&m->layout);
+    bwrap_finish(&m->bwrap);
+    sbx_status status = layout_build(&layout, m->call, &m->layout);
+    if (status != SBX_OK)
+        return status;
+    struct bwrap_options options = {
+        .ids = &m->record.ids,
+        .hostname = hostname,
+        .network = (uint32_t)m->record.network,
+        .layout = &m->layout,
+        .staged = is_staged(m),
         .seccomp_fd = bwrap_memory("sbx-seccomp", filter, size),
         .info_fd = fcntl(m->info_fd, F_DUPFD_CLOEXEC, 3),
     };
-    *needs_workdir = bwrap_needs_workdir(&layout);
-    bwrap_finish(&m->bwrap);
-    return bwrap_build(&layout, m->call, &m->bwrap);
+    return bwrap_build(&options, m->call, &m->bwrap);
 }
 
 /* Text for the guest's command line, and the pointers to it. */
@@ -97,7 +116,7 @@ static void list_guest_args(const struct making *m, struct guest_args *a)
     add_arg(a, "bwrap");
     add_number(a, "--args", (uint64_t)m->bwrap.args_fd);
     add_arg(a, "--");
-    add_arg(a, BWRAP_GUEST);
+    add_arg(a, LAYOUT_GUEST);
     add_arg(a, "serve");
     add_number(a, "--listen-fd", (uint64_t)m->listen_fd);
     add_number(a, "--ready-fd", (uint64_t)m->ready[1]);
@@ -111,19 +130,9 @@ static void list_guest_args(const struct making *m, struct guest_args *a)
     a->argv[a->count] = NULL;
 }
 
-static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map_failed)
+static size_t list_kept(const struct making *m, int *keep)
 {
-    const struct ids *ids = &m->record.ids;
-    int has_disk = m->record.disk_mib != 0, is_single = ids->kind == IDS_SINGLE;
-    int keep[BWRAP_FDS + 4];
     size_t kept = 0;
-    struct launch_mount mounts[BWRAP_MOUNTS + 1];
-    size_t mount_count = m->bwrap.mount_count;
-    struct guest_args guest = {0};
-    CLEANUP_FD int program = open(m->b->config.bwrap, O_PATH | O_CLOEXEC);
-    if (program < 0)
-        return call_fail_errno(m->call, errno, "create: '%s'", m->b->config.bwrap);
-    list_guest_args(m, &guest);
     for (; kept < m->bwrap.fd_count; kept++)
         keep[kept] = m->bwrap.fds[kept];
     keep[kept++] = m->bwrap.args_fd;
@@ -131,23 +140,39 @@ static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map
     keep[kept++] = m->ready[1];
     if (m->record.bound != 0)
         keep[kept++] = m->lifeline[0];
-    memcpy(mounts, m->bwrap.mounts, mount_count * sizeof mounts[0]);
-    if (has_disk || ids->kind == IDS_MAPPED_ROOT)
-        mounts[mount_count++] = (struct launch_mount){has_disk ? NULL : m->tree, BWRAP_TREE, m->record.disk_mib};
+    return kept;
+}
+
+static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map_failed)
+{
+    const struct ids *ids = &m->record.ids;
+    int has_disk = m->record.disk_mib != 0, is_single = ids->kind == IDS_SINGLE;
+    int keep[BWRAP_FDS + 4];
+    struct guest_args guest = {.count = 0};
+    size_t steps = 0;
+    CLEANUP_FD int program = open(m->b->config.bwrap, O_PATH | O_CLOEXEC);
+    if (program < 0)
+        return call_fail_errno(m->call, errno, "create: '%s'", m->b->config.bwrap);
+    (void)layout_ops(&m->layout, &steps);
+    CLEANUP_FREE int *layout_fds = calloc(steps, sizeof *layout_fds);
+    if (layout_fds == NULL)
+        return call_fail(m->call, SBX_E_NO_MEMORY, "create: no memory");
+    list_guest_args(m, &guest);
     struct launch_plan plan = {
         .step = "create",
         .ids = ids,
         .own_users = !is_single || has_disk,
         .nested = is_single ? 2 : 0, /* its own, and one more that closes the way to others */
-        .mounts = mounts,
-        .mount_count = mount_count,
+        .layout = is_staged(m) ? &m->layout : NULL,
+        .layout_fds = layout_fds,
+        .disk_mib = m->record.disk_mib,
         .dirs = dirs->dirs,
         .dir_count = has_disk || ids->kind == IDS_MAPPED_SUBIDS ? dirs->count : 0,
         .make_dirs = has_disk,
         .program_fd = program,
         .argv = guest.argv,
         .keep_fds = keep,
-        .keep_count = kept,
+        .keep_count = list_kept(m, keep),
         .err_fd = m->err[1],
         .processes = (uint32_t)m->record.processes,
         .cgroup_fds = m->cgroup.procs_fds,
@@ -202,33 +227,35 @@ static sbx_status wait_ready(struct making *m)
     return place_record(m, pid);
 }
 
+/* Subordinate ids that the system does not give after all: then as one user alone, unless that was ruled out. */
+static sbx_status launch_single(struct making *m, const struct dir_list *dirs)
+{
+    int needs_workdir = 0, map_failed = 0;
+    m->record.ids.kind = IDS_SINGLE;
+    m->record.processes = 0;
+    sbx_status status = place_record(m, 0);
+    if (status == SBX_OK)
+        status = build_layout(m, &needs_workdir);
+    return status == SBX_OK ? launch(m, dirs, &map_failed) : status;
+}
+
 sbx_status start_guest(struct making *m)
 {
     CLEANUP(dir_list_finish) struct dir_list dirs = {.count = 0};
-    const struct ids *ids = &m->record.ids;
-    int stage = ids->kind == IDS_MAPPED_ROOT, has_disk = m->record.disk_mib != 0;
     int needs_workdir = 0, map_failed = 0;
     sbx_status status = place_state(m);
     if (status == SBX_OK)
         status = open_channels(m);
-    const char *tree = stage || has_disk ? BWRAP_TREE : m->tree;
     if (status == SBX_OK)
-        status = build_layout(m, stage, tree, &needs_workdir);
-    place_list_dirs(m, has_disk ? BWRAP_TREE : m->tree, needs_workdir, &dirs);
+        status = build_layout(m, &needs_workdir);
+    place_list_dirs(m, m->record.disk_mib != 0 ? LAYOUT_TREE : m->tree, needs_workdir, &dirs);
     if (status == SBX_OK)
         status = place_dirs(m, &dirs);
     if (status != SBX_OK)
         return status;
     m->launched = 1;
     status = launch(m, &dirs, &map_failed);
-    if (map_failed && m->b->config.ids.want == IDS_AUTO && m->record.user == NULL) {
-        m->record.ids.kind = IDS_SINGLE;
-        m->record.processes = 0;
-        status = place_record(m, 0);
-        if (status == SBX_OK)
-            status = build_layout(m, 0, tree, &needs_workdir);
-        if (status == SBX_OK)
-            status = launch(m, &dirs, &map_failed);
-    }
+    if (map_failed && m->b->config.ids.want == IDS_AUTO && m->record.user == NULL)
+        status = launch_single(m, &dirs);
     return status == SBX_OK ? wait_ready(m) : status;
 }
