@@ -41,9 +41,9 @@ static void undo(struct making *m)
     for (size_t i = 0; m->record.pid == 0 && i < m->cgroup.count; i++)
         cgroup_remove(m->cgroup.dirs[i], m->id);
     if (m->launched && m->record.pid == 0)
-        (void)sandbox_stamp(&m->record, m->boot, start_guest_pid(m));
+        (void)sandbox_stamp(m->b, &m->record, start_guest_pid(m));
     if (m->record.boot == NULL)
-        (void)sandbox_stamp(&m->record, m->boot, 0);
+        (void)sandbox_stamp(m->b, &m->record, 0);
     if (sandbox_end(m->b, m->runtime_fd, m->entry_fd, &m->record, &call) != SBX_OK)
         call_maybe_applied(m->call, m->id);
 }

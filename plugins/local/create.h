@@ -18,7 +18,6 @@ struct making {
     struct sbx_call *call;
     struct sbx_create_args args;
     char id[RECORD_ID_LENGTH + 1];
-    char boot[64];
     char tree[CREATE_PATH]; /* on the host */
     int runtime_fd;
     int entry_fd; /* locked */

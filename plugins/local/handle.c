@@ -137,7 +137,7 @@ sbx_status handle_report(const struct record *record, const struct sbx_info_sink
 
 static sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out)
 {
-    if (sandbox_state(&h->record) != SANDBOX_RUNNING)
+    if (sandbox_state(h->backend, &h->record) != SANDBOX_RUNNING)
         return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->record.id);
     return handle_report(&h->record, out, call);
 }

@@ -284,8 +284,8 @@ static int has_labels(const struct record *record, const struct sbx_kvs *wanted)
     return 1;
 }
 
-static sbx_status list_entries(int runtime_fd, const struct sbx_list_args *args, const struct sbx_info_sink *out,
-                               struct sbx_call *call)
+static sbx_status list_entries(struct sbx_backend *b, int runtime_fd, const struct sbx_list_args *args,
+                               const struct sbx_info_sink *out, struct sbx_call *call)
 {
     CLEANUP(store_ids_finish) struct store_ids ids;
     uint32_t reported = 0;
@@ -296,7 +296,7 @@ static sbx_status list_entries(int runtime_fd, const struct sbx_list_args *args,
         if (args->after != NULL && strcmp(ids.items[i], args->after) <= 0)
             continue;
         if (sandbox_load(runtime_fd, ids.items[i], NULL, &record, &entry_fd) != SBX_OK ||
-            sandbox_state(&record) != SANDBOX_RUNNING || !has_labels(&record, &args->metadata))
+            sandbox_state(b, &record) != SANDBOX_RUNNING || !has_labels(&record, &args->metadata))
             continue;
         status = handle_report(&record, out, call);
         if (status == SBX_OK && ++reported == args->limit)
@@ -321,7 +321,7 @@ static sbx_status backend_list(struct sbx_backend *b, struct sbx_call *call, con
     status = store_open(&b->store, STORE_RUNTIME, 0, call, &runtime_fd);
     if (status == SBX_E_NOT_FOUND)
         return SBX_OK;
-    return status != SBX_OK ? status : list_entries(runtime_fd, &args, out, call);
+    return status != SBX_OK ? status : list_entries(b, runtime_fd, &args, out, call);
 }
 
 static const struct sbx_backend_ops backend_ops = {

@@ -33,7 +33,7 @@ static sbx_status count_others(struct making *m, struct census *census)
         CLEANUP(record_finish) struct record other = {0};
         CLEANUP_FD int fd = -1;
         if (sandbox_load(m->runtime_fd, ids.items[i], NULL, &other, &fd) != SBX_OK ||
-            sandbox_state(&other) == SANDBOX_DEAD)
+            sandbox_state(m->b, &other) == SANDBOX_DEAD)
             continue;
         census->count++;
         if (same(other.token, m->record.token))
@@ -70,12 +70,17 @@ static sbx_status make_entry(struct making *m)
 
 sbx_status place_record(struct making *m, int64_t pid)
 {
-    int error = sandbox_stamp(&m->record, m->boot, pid);
+    int error = sandbox_stamp(m->b, &m->record, pid);
     if (error == 0)
         error = record_write(m->entry_fd, &m->record);
     if (error != 0)
         return call_fail_errno(m->call, error, "create: writing the sandbox's record");
     return SBX_OK;
+}
+
+static int is_alone(const struct making *m)
+{
+    return m->record.name == NULL && m->record.token == NULL && m->b->config.max_sandboxes == 0;
 }
 
 static sbx_status claim(struct making *m)
@@ -100,7 +105,9 @@ static sbx_status claim(struct making *m)
     m->record.cgroup_count = m->cgroup.count;
     for (size_t i = 0; i < m->cgroup.count; i++)
         m->record.cgroups[i] = m->cgroup.dirs[i];
-    status = place_record(m, 0);
+    /* Without a name, a token, a number or a cgroup nobody needs to know of it before it runs. */
+    if (!is_alone(m) || m->cgroup.count != 0)
+        status = place_record(m, 0);
     if (status != SBX_OK)
         return status;
     int error = record_write_envs(m->entry_fd, &m->args.envs);
@@ -141,8 +148,7 @@ sbx_status place_reserve(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
         status = store_open(&m->b->store, STORE_RUNTIME, 1, m->call, &m->runtime_fd);
     if (status != SBX_OK)
         return status;
-    int alone = m->record.name == NULL && m->record.token == NULL && m->b->config.max_sandboxes == 0;
-    return alone ? claim(m) : claim_if_alone(m, twin_id);
+    return is_alone(m) ? claim(m) : claim_if_alone(m, twin_id);
 }
 
 /* --- its directories ------------------------------------------------------------------------------------------------
@@ -198,21 +204,14 @@ static int make_dir(const struct making *m, const struct launch_dir *dir)
 sbx_status place_state(struct making *m)
 {
     const char *folder = m->b->store.path[STORE_STATE];
-    char owner[CREATE_PATH + 80];
     CLEANUP_FD int state_fd = -1;
     sbx_status status = store_open(&m->b->store, STORE_STATE, 1, m->call, &state_fd);
     if (status != SBX_OK)
         return status;
-    int n = snprintf(m->tree, sizeof m->tree, "%s/%s/tree", folder, m->id);
+    int n = snprintf(m->tree, sizeof m->tree, "%s/%s", folder, m->id);
     if (n < 0 || (size_t)n >= sizeof m->tree - 64)
         return call_fail(m->call, SBX_E_TOO_LARGE, "create: '%s' is too long", folder);
     if (mkdirat(state_fd, m->id, 0700) != 0)
-        return call_fail_errno(m->call, errno, "create: a directory in '%s'", folder);
-    CLEANUP_FD int fd = store_open_entry(state_fd, m->id);
-    CLEANUP_FD int file = fd < 0 ? -1 : openat(fd, "owner", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int len = snprintf(owner, sizeof owner, "%s\n%s", m->b->store.path[STORE_RUNTIME], m->boot);
-    if (file < 0 || write(file, owner, (size_t)len) != len || mkdirat(fd, "tree", 0700) != 0 ||
-        fchmodat(fd, "tree", 0711, 0) != 0) /* the mapped ids pass through it; its parents are closed to others */
         return call_fail_errno(m->call, errno, "create: a directory in '%s'", folder);
     return SBX_OK;
 }

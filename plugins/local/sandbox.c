@@ -52,40 +52,23 @@ static int process_start(int64_t pid, uint64_t *start)
     return 0;
 }
 
-static uint64_t own_pid_space(void)
+int sandbox_stamp(const struct sbx_backend *b, struct record *record, int64_t pid)
 {
-    struct stat st;
-    return stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t)st.st_ino : 0;
-}
-
-static void read_boot(char boot[64])
-{
-    (void)read_text("/proc/sys/kernel/random/boot_id", boot, 64);
-    boot[strcspn(boot, "\n")] = '\0';
-}
-
-int sandbox_stamp(struct record *record, char boot[64], int64_t pid)
-{
-    read_boot(boot);
-    record->boot = boot;
-    record->pid_space = own_pid_space();
+    record->boot = b->store.boot;
+    record->pid_space = b->store.pid_space;
     record->pid = 0;
-    if (pid == 0)
-        return 0;
-    int error = process_start(pid, &record->start);
+    int error = pid == 0 ? 0 : process_start(pid, &record->start);
     if (error == 0)
         record->pid = pid;
     return error;
 }
 
-int sandbox_state(const struct record *record)
+int sandbox_state(const struct sbx_backend *b, const struct record *record)
 {
-    char boot[64];
     uint64_t start = 0;
-    read_boot(boot);
-    if (record->boot == NULL || strcmp(record->boot, boot) != 0)
+    if (record->boot == NULL || strcmp(record->boot, b->store.boot) != 0)
         return SANDBOX_DEAD;
-    if (record->pid_space != own_pid_space())
+    if (record->pid_space != b->store.pid_space)
         return SANDBOX_FOREIGN;
     if (record->pid == 0)
         return SANDBOX_STARTING;
@@ -124,11 +107,10 @@ static sbx_status find_by_name(struct sbx_backend *b, int runtime_fd, const char
 {
     CLEANUP(store_ids_finish) struct store_ids ids;
     sbx_status status = store_list(runtime_fd, call, &ids);
-    (void)b;
     for (size_t i = 0; status == SBX_OK && i < ids.count; i++) {
         if (sandbox_load(runtime_fd, ids.items[i], NULL, record, entry_fd) != SBX_OK)
             continue;
-        if (record->name != NULL && strcmp(record->name, name) == 0 && sandbox_state(record) == SANDBOX_RUNNING)
+        if (record->name != NULL && strcmp(record->name, name) == 0 && sandbox_state(b, record) == SANDBOX_RUNNING)
             return SBX_OK;
         record_finish(record);
         (void)close(steal_fd(entry_fd));
@@ -148,9 +130,9 @@ sbx_status sandbox_find(struct sbx_backend *b, const char *id_or_name, struct sb
     if (!record_is_id(id_or_name))
         return find_by_name(b, runtime_fd, id_or_name, call, record, entry_fd);
     status = sandbox_load(runtime_fd, id_or_name, call, record, entry_fd);
-    if (status != SBX_OK || sandbox_state(record) == SANDBOX_RUNNING)
+    if (status != SBX_OK || sandbox_state(b, record) == SANDBOX_RUNNING)
         return status;
-    int foreign = sandbox_state(record) == SANDBOX_FOREIGN;
+    int foreign = sandbox_state(b, record) == SANDBOX_FOREIGN;
     record_finish(record);
     (void)close(steal_fd(entry_fd));
     if (foreign)
@@ -273,32 +255,36 @@ static void shut_down_unrecorded(struct sbx_backend *b, const char *id)
 }
 
 struct tree_job {
-    int state_fd;
-    const char *id;
+    int parent_fd;
+    const char *name;
 };
 
 static int run_tree_remove(void *user)
 {
     struct tree_job *job = user;
-    return tree_remove(job->state_fd, job->id) == 0 ? 0 : 1;
+    return tree_remove(job->parent_fd, job->name) == 0 ? 0 : 1;
 }
 
-/* The writable tree. A user's subordinate ids own what is in it, so that user removes it from inside their mapping. */
-static sbx_status remove_tree(struct sbx_backend *b, const char *id, const struct ids *ids, struct sbx_call *call)
+/* A user's subordinate ids own what is in a tree, so that user removes it from inside their mapping. */
+static sbx_status remove_tree_at(int parent_fd, const char *name, const struct ids *ids, struct sbx_call *call)
 {
-    CLEANUP_FD int state_fd = -1;
-    sbx_status status = store_open(&b->store, STORE_STATE, 0, NULL, &state_fd);
-    if (status != SBX_OK)
-        return status == SBX_E_NOT_FOUND ? SBX_OK : store_open(&b->store, STORE_STATE, 0, call, &state_fd);
-    int error = tree_remove(state_fd, id);
+    int map_failed = 0, error = tree_remove(parent_fd, name);
     if (error == 0)
         return SBX_OK;
     if (ids->kind != IDS_MAPPED_SUBIDS)
-        return call_fail_errno(call, error, "sandbox %s: removing its files", id);
-    int map_failed = 0;
-    struct tree_job job = {state_fd, id};
+        return call_fail_errno(call, error, "sandbox %s: removing its files", name);
+    struct tree_job job = {parent_fd, name};
     struct launch_plan plan = {.step = "remove", .ids = ids, .own_users = 1, .run = run_tree_remove, .user = &job};
     return launch_start(&plan, call, &map_failed);
+}
+
+static sbx_status remove_tree(struct sbx_backend *b, const char *id, const struct ids *ids, struct sbx_call *call)
+{
+    CLEANUP_FD int state_fd = -1;
+    sbx_status status = store_open(&b->store, STORE_STATE, 0, call, &state_fd);
+    if (status != SBX_OK)
+        return status == SBX_E_NOT_FOUND ? SBX_OK : status;
+    return remove_tree_at(state_fd, id, ids, call);
 }
 
 sbx_status sandbox_end(struct sbx_backend *b, int runtime_fd, int entry_fd, const struct record *record,
@@ -341,7 +327,7 @@ sbx_status sandbox_destroy(struct sbx_backend *b, const char *id, struct sbx_cal
         return SBX_OK; /* a leftover: the sweep's */
     if (error != 0)
         return call_fail_errno(call, error, "sandbox %s: its record", id);
-    if (sandbox_state(&record) == SANDBOX_FOREIGN)
+    if (sandbox_state(b, &record) == SANDBOX_FOREIGN)
         return call_fail(call, SBX_E_UNAVAILABLE, "sandbox %s belongs to another pid namespace of this machine", id);
     return sandbox_end(b, runtime_fd, entry_fd, &record, call);
 }
@@ -353,45 +339,48 @@ static void clean_if_dead(struct sbx_backend *b, int runtime_fd, const char *id)
     CLEANUP_FD int entry_fd = store_open_entry(runtime_fd, id);
     CLEANUP(record_finish) struct record record = {0};
     int error = entry_fd < 0 ? ENOENT : record_read(entry_fd, &record);
-    int state = error == 0 ? sandbox_state(&record) : SANDBOX_STARTING;
+    int state = error == 0 ? sandbox_state(b, &record) : SANDBOX_STARTING;
     if (entry_fd < 0 || (error != 0 && error != ENOENT) || state == SANDBOX_RUNNING || state == SANDBOX_FOREIGN)
         return;
     if (!store_try_lock(entry_fd))
         return; /* being made, or being removed */
     record_finish(&record);
     error = record_read(entry_fd, &record);
-    if (error == ENOENT) { /* it never came to a process */
+    if (error == ENOENT) { /* its creator died before the guest's pid was known */
         record.id = id;
-        record.ids.kind = IDS_SINGLE;
-        if (remove_tree(b, id, &record.ids, NULL) == SBX_OK && tree_empty(entry_fd) == 0)
-            (void)unlinkat(runtime_fd, id, AT_REMOVEDIR);
+        if (ids_choose(&b->config.ids, 0, NULL, &record.ids) == SBX_OK)
+            (void)sandbox_end(b, runtime_fd, entry_fd, &record, NULL);
         return;
     }
-    state = error == 0 ? sandbox_state(&record) : SANDBOX_FOREIGN;
+    state = error == 0 ? sandbox_state(b, &record) : SANDBOX_FOREIGN;
     if (state == SANDBOX_DEAD || state == SANDBOX_STARTING)
         (void)sandbox_end(b, runtime_fd, entry_fd, &record, NULL);
 }
 
-/* A tree without a runtime entry: left by a boot, or by a process that died while it removed. Another runtime folder of
- * the same user may own it; the file `owner` tells. */
-static void clean_orphan_tree(struct sbx_backend *b, int runtime_fd, int state_fd, const char *id)
+/* A tree without a runtime entry: left by a process that died while it removed. */
+static void clean_orphan_tree(struct sbx_backend *b, int runtime_fd, const char *id)
 {
-    char owner[4096], boot[64];
     struct stat st;
-    CLEANUP_FD int fd = store_open_entry(state_fd, id);
-    CLEANUP_FD int file = fd < 0 ? -1 : openat(fd, "owner", O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    ssize_t n = file < 0 ? 0 : read(file, owner, sizeof owner - 1);
-    owner[n < 0 ? 0 : n] = '\0';
-    read_boot(boot);
-    const char *line = strchr(owner, '\n');
-    int same_boot = line != NULL && strcmp(line + 1, boot) == 0;
-    int same_folder = line != NULL && strlen(b->store.path[STORE_RUNTIME]) == (size_t)(line - owner) &&
-                      strncmp(owner, b->store.path[STORE_RUNTIME], (size_t)(line - owner)) == 0;
-    if (fd < 0 || (same_boot && !same_folder) || fstatat(runtime_fd, id, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return;
     struct ids ids;
+    if (fstatat(runtime_fd, id, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return;
     if (ids_choose(&b->config.ids, 0, NULL, &ids) == SBX_OK)
         (void)remove_tree(b, id, &ids, NULL);
+}
+
+/* Trees of earlier boots. */
+static void clean_old_trees(struct sbx_backend *b, int state_fd)
+{
+    struct ids ids;
+    CLEANUP_FD int parent_fd = openat(state_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP_FD int list_fd = parent_fd < 0 ? -1 : openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP_DIR DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
+    if (dir == NULL)
+        return;
+    (void)steal_fd(&list_fd);
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
+        if (store_is_old_tag(&b->store, entry->d_name) && ids_choose(&b->config.ids, 0, NULL, &ids) == SBX_OK)
+            (void)remove_tree_at(parent_fd, entry->d_name, &ids, NULL);
 }
 
 static void sweep_folder(struct sbx_backend *b, int runtime_fd, int state_fd, size_t most)
@@ -404,7 +393,7 @@ static void sweep_folder(struct sbx_backend *b, int runtime_fd, int state_fd, si
     for (size_t i = 0; i < ids.count && (most == 0 || i < most); i++) {
         const char *id = ids.items[(first + i) % ids.count];
         if (state_fd >= 0)
-            clean_orphan_tree(b, runtime_fd, state_fd, id);
+            clean_orphan_tree(b, runtime_fd, id);
         else
             clean_if_dead(b, runtime_fd, id);
     }
@@ -417,8 +406,11 @@ void sandbox_sweep(struct sbx_backend *b, size_t most)
     if (store_open(&b->store, STORE_RUNTIME, 0, NULL, &runtime_fd) != SBX_OK)
         return;
     sweep_folder(b, runtime_fd, -1, most);
-    if (store_open(&b->store, STORE_STATE, 0, NULL, &state_fd) == SBX_OK)
-        sweep_folder(b, runtime_fd, state_fd, most);
+    if (store_open(&b->store, STORE_STATE, 0, NULL, &state_fd) != SBX_OK)
+        return;
+    sweep_folder(b, runtime_fd, state_fd, most);
+    if (most == 0)
+        clean_old_trees(b, state_fd);
 }
 
 /* --- bound sandboxes --------------------------------------------------------------------------------------------- */

@@ -15,9 +15,10 @@ enum {
 };
 
 /* SANDBOX_*; never blocks. */
-int sandbox_state(const struct record *record);
-/* Fills boot id, pid namespace, and (pid not 0) the process's start time. 0, or an errno: ESRCH when it is gone. */
-int sandbox_stamp(struct record *record, char boot[64], int64_t pid);
+int sandbox_state(const struct sbx_backend *b, const struct record *record);
+/* Fills boot id (lent by the backend), pid namespace, and (pid not 0) the process's start time. 0, or an errno: ESRCH
+ * when it is gone. */
+int sandbox_stamp(const struct sbx_backend *b, struct record *record, int64_t pid);
 
 /* A living sandbox by id, or by name: its record and its directory. SBX_E_NOT_FOUND when there is none; what a dead one
  * left is removed. */

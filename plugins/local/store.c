@@ -63,21 +63,47 @@ static int is_plain_name(const char *name)
     return name[0] != '.' && name[0] != '\0' && strchr(name, '/') == NULL && strlen(name) < 200;
 }
 
+/* 32 bits of FNV-1a are enough to tell a user's few runtime folders apart. */
+static uint32_t hash_text(const char *text)
+{
+    uint32_t hash = 2166136261u;
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * 16777619u;
+    return hash;
+}
+
+static void identify(struct store *store)
+{
+    struct stat st;
+    CLEANUP_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, store->boot, sizeof store->boot - 1);
+    store->boot[n < 0 ? 0 : n] = '\0';
+    store->boot[strcspn(store->boot, "\n")] = '\0';
+    store->pid_space = stat("/proc/self/ns/pid", &st) == 0 ? (uint64_t)st.st_ino : 0;
+    (void)snprintf(store->tag, sizeof store->tag, "%.8s-%08x", store->boot, hash_text(store->path[STORE_RUNTIME]));
+}
+
+int store_is_old_tag(const struct store *store, const char *name)
+{
+    return strlen(name) == 17 && name[8] == '-' && strspn(name, "0123456789abcdef-") == 17 && strlen(store->boot) > 8 &&
+           strncmp(name, store->boot, 8) != 0;
+}
+
 static int is_relative(const char *path)
 {
     return path != NULL && path[0] != '/';
 }
 
-/* -1: no memory. */
-static int join_paths(struct store *store)
+static char *join_path(const struct store *store, int which)
 {
-    for (int i = 0; i < STORE_FOLDERS; i++) {
-        CLEANUP_FREE char *top = store->base[i] == NULL ? NULL : join(store->base[i], "/sbx/local/");
-        store->path[i] = top == NULL || store->instance == NULL ? NULL : join(top, store->instance);
-        if (store->path[i] == NULL)
-            return -1;
-    }
-    return 0;
+    struct buf text;
+    buf_init(&text, PATH_LIMIT);
+    if (store->base[which] != NULL && store->instance != NULL)
+        (void)buf_format(&text, "%s/sbx/local/%s%s%s", store->base[which], store->instance,
+                         which == STORE_STATE ? "/" : "", which == STORE_STATE ? store->tag : "");
+    char *path = text.len == 0 ? NULL : buf_steal(&text);
+    buf_finish(&text);
+    return path;
 }
 
 sbx_status store_init(struct store *store, const char *instance, const char *runtime, const char *state,
@@ -93,7 +119,11 @@ sbx_status store_init(struct store *store, const char *instance, const char *run
     store->base[STORE_RUNTIME] = runtime != NULL ? join(runtime, "") : default_runtime();
     store->base[STORE_STATE] = state != NULL ? join(state, "") : default_state();
     store->instance = join(instance, "");
-    if (join_paths(store) == 0)
+    store->path[STORE_RUNTIME] = join_path(store, STORE_RUNTIME);
+    if (store->path[STORE_RUNTIME] != NULL)
+        identify(store);
+    store->path[STORE_STATE] = join_path(store, STORE_STATE);
+    if (store->path[STORE_RUNTIME] != NULL && store->path[STORE_STATE] != NULL)
         return SBX_OK;
     store_finish(store);
     return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
@@ -129,14 +159,15 @@ static int is_ours(int fd)
 
 sbx_status store_open(const struct store *store, int which, int make, struct sbx_call *call, int *fd)
 {
-    const char *const steps[] = {"sbx", "local", store->instance};
+    const char *const steps[] = {"sbx", "local", store->instance, store->tag};
+    size_t count = which == STORE_STATE ? 4 : 3;
     const char *verb = make ? "create" : "attach";
     CLEANUP_FD int at = open(store->base[which], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at < 0 && make) {
         make_base(store->base[which]);
         at = open(store->base[which], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
-    for (size_t i = 0; i < 3 && at >= 0; i++) {
+    for (size_t i = 0; i < count && at >= 0; i++) {
         if (make && mkdirat(at, steps[i], 0700) != 0 && errno != EEXIST)
             return call_fail_errno(call, errno, "%s: cannot make '%s'", verb, store->path[which]);
         int next = openat(at, steps[i], open_dir_flags);

@@ -17,8 +17,11 @@ enum { STORE_RUNTIME, STORE_STATE, STORE_FOLDERS };
 
 struct store {
     char *base[STORE_FOLDERS]; /* such as /run; /var/lib */
-    char *path[STORE_FOLDERS]; /* base/sbx/local/INSTANCE */
+    char *path[STORE_FOLDERS]; /* base/sbx/local/INSTANCE, for state with /TAG */
     char *instance;
+    char boot[64];      /* this boot's id */
+    uint64_t pid_space; /* inode of this process's pid namespace */
+    char tag[32];       /* of this boot and runtime folder: trees of another one are not ours to judge, or are dead */
 };
 
 struct store_ids { /* sorted */
@@ -35,6 +38,8 @@ void store_finish(struct store *store);
 /* Opens a folder, after `make` makes it. SBX_E_NOT_FOUND without `make` when there is none yet; SBX_E_CONFIG when
  * somebody else could have made or could change it. */
 sbx_status store_open(const struct store *store, int which, int make, struct sbx_call *call, int *fd);
+/* Whether a name is the tag of another boot, so that nothing below it can be alive. */
+int store_is_old_tag(const struct store *store, const char *name);
 /* The ids in a folder. */
 sbx_status store_list(int folder_fd, struct sbx_call *call, struct store_ids *out);
 void store_ids_finish(struct store_ids *ids);

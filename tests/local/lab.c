@@ -143,15 +143,24 @@ int lab_count(struct lab *lab)
     return status == SBX_OK ? count : -1;
 }
 
+static int count_ids(const char *path, int depth)
+{
+    int count = 0;
+    CLEANUP_DIR DIR *dir = opendir(path);
+    for (struct dirent *entry = dir == NULL ? NULL : readdir(dir); entry != NULL; entry = readdir(dir)) {
+        char below[512];
+        (void)snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
+        if (strlen(entry->d_name) == 16 && strspn(entry->d_name, "0123456789abcdef") == 16)
+            count++;
+        else if (entry->d_name[0] != '.' && depth > 0)
+            count += count_ids(below, depth - 1);
+    }
+    return count;
+}
+
 int lab_entries(const char *base)
 {
-    char path[256];
-    int count = 0;
-    (void)snprintf(path, sizeof path, "%s/sbx/local/lab", base);
-    CLEANUP_DIR DIR *dir = opendir(path);
-    for (struct dirent *entry = dir == NULL ? NULL : readdir(dir); entry != NULL; entry = readdir(dir))
-        count += entry->d_name[0] != '.';
-    return count;
+    return count_ids(base, 4);
 }
 
 struct wanted {

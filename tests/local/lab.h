@@ -41,7 +41,7 @@ void lab_result_finish(struct lab_result *result);
 sbx_status lab_remove(struct lab *lab, struct sbx_handle *h);
 /* How many sandboxes list reports; -1 when it fails. */
 int lab_count(struct lab *lab);
-/* How many entries a folder of the lab has (".../sbx/local/lab"); 0 when there is none. */
+/* How many sandboxes' entries a folder of the lab has, at whatever depth; 0 when there is none. */
 int lab_entries(const char *base);
 /* The value of a fact or label that info reports; "" when there is none. Static until the next call. */
 const char *lab_fact(struct lab *lab, struct sbx_handle *h, const char *key, char *value, size_t cap);
