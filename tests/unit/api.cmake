@@ -33,3 +33,6 @@ endfunction()
 foreach(test api border emulate file op route tar tree)
   sbx_api_test(test_${test})
 endforeach()
+# Memory is measured: not under valgrind.
+set_tests_properties(big_tree_travels_in_bounded_memory undispatched_output_is_bounded_and_stops_nothing_else
+  PROPERTIES LABELS memory)
