@@ -103,12 +103,13 @@ struct command *command_start(struct guest *g, const struct spec *spec, const in
     struct command *c = calloc(1, sizeof *c);
     if (c == NULL)
         return NULL;
-    *c = (struct command){.g = g, .owned = 1, .state = COMMAND_STARTING};
+    /* Taken before anything runs: a process of the command never looks older than the command. */
+    uint64_t since = (uint64_t)clock_boot_ns() / (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+    *c = (struct command){.g = g, .owned = 1, .state = COMMAND_STARTING, .since = since};
     if (keeper_take(g, &c->keeper, spec, fds) != 0) {
         free(c);
         return NULL;
     }
-    c->since = (uint64_t)clock_boot_ns() / (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
     c->next = g->commands;
     g->commands = c;
     return c;

@@ -153,6 +153,8 @@ static void host_sockets_are_out_of_reach(void **state)
     (void)snprintf(name, sizeof name, "sbx-test-%d", (int)getpid());
     CLEANUP_FD int abstract = listen_at(name, 1);
     CLEANUP_FD int by_path = listen_at(path, 0);
+    (void)abstract;
+    (void)by_path;
     put_probe(box);
     (void)snprintf(line, sizeof line, "/tmp/probe %s %s", name, path);
     CLEANUP_FREE char *text = say(box, line);

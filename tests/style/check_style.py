@@ -11,7 +11,8 @@ FILE_LINES, FUNCTION_LINES, COMPLEXITY = 600, 60, 15
 # docs/decisions/abi-header-length.md says why.
 LONG_FILES = {"include/sbx_plugin.h"}
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|strtok|strtok_r|atoi|atol|atoll|atof|alloca|gets|tmpnam|mktemp|"
-                    r"xmalloc|xstrdup|g_malloc|system|popen)\s*\(")
+                    r"xmalloc|xstrdup|g_malloc)\s*\(")
+SHELL = re.compile(r"\b(system|popen)\s*\(")  # a test may call a shell
 # Words that promise work not done, and places of one developer's machine. Written in parts, so as not to find themselves.
 UNDONE = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK|not implemen" r"ted|stu" r"b)\b")
 PLACES = re.compile(r"(?<![\w.-])/(wo" r"rk|fa" r"rm|ho" r"me/[a-z]+/(?:src|git))/|issue [0-9]+")
@@ -79,8 +80,9 @@ def matches(root, paths, pattern, code_only):
 
 
 def no_banned_functions(root):
-    return [f"{path}:{line}: {what.rstrip('( ')} is banned" for path, line, what, _ in
-            matches(root, c_files(root), BANNED, True)]
+    ours = [path for path in c_files(root) if not path.startswith("tests/")]
+    found = list(matches(root, c_files(root), BANNED, True)) + list(matches(root, ours, SHELL, True))
+    return [f"{path}:{line}: {what.rstrip('( ')} is banned" for path, line, what, _ in found]
 
 
 def no_undone_words(root):
