@@ -138,7 +138,7 @@ static void sweep_orphans(const struct command *lost)
 
 void command_kill(struct command *c)
 {
-    if (command_is_over(c) || c->killing)
+    if (command_is_over(c) || c->killing || c->losing)
         return;
     c->killing = 1;
     c->kill_until_ns = clock_now_ns() + (int64_t)(GUEST_KILL_MS + KEEPER_GRACE_MS) * 1000000;
@@ -166,13 +166,18 @@ void command_release(struct command *c)
     command_kill(c);
 }
 
+/* The keeper is gone, or does not do its work. What it leaves comes to us only once it is reaped: see lost. */
 static void lose(struct command *c)
 {
-    if (c->keeper.pid > 0) {
+    if (c->keeper.pid > 0)
         (void)kill(c->keeper.pid, SIGKILL);
-        (void)kill(c->keeper.pid, SIGCONT);
-    }
     keeper_close(&c->keeper);
+    c->losing = 1;
+    c->kill_until_ns = clock_now_ns() + (int64_t)KEEPER_GRACE_MS * 1000000;
+}
+
+static void lost(struct command *c)
+{
     sweep_orphans(c);
     c->state = COMMAND_LOST;
 }
@@ -210,7 +215,9 @@ static void on_report(struct command *c, const struct keeper_report *r)
 
 static void pump(struct command *c)
 {
-    while (c->got != 0 && !command_is_over(c)) {
+    if (c->losing && !command_is_over(c) && (c->keeper.pid < 0 || clock_now_ns() >= c->kill_until_ns))
+        lost(c);
+    while (c->got != 0 && !c->losing && !command_is_over(c)) {
         struct keeper_report r;
         ssize_t n = recv(c->keeper.sock, &r, sizeof r, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -220,7 +227,7 @@ static void pump(struct command *c)
         else
             lose(c);
     }
-    if (c->killing && !command_is_over(c) && clock_now_ns() >= c->kill_until_ns)
+    if (c->killing && !c->losing && !command_is_over(c) && clock_now_ns() >= c->kill_until_ns)
         lose(c);
 }
 
@@ -230,8 +237,9 @@ void command_watch_all(struct guest *g, struct watch *w)
         c->got = 0;
         if (command_is_over(c))
             continue;
-        watch_fd(w, c->keeper.sock, POLLIN, &c->got);
-        if (c->killing)
+        if (!c->losing)
+            watch_fd(w, c->keeper.sock, POLLIN, &c->got);
+        if (c->killing || c->losing)
             watch_until(w, c->kill_until_ns);
     }
 }

@@ -24,6 +24,7 @@ struct command {
     short got;
     int owned; /* somebody will still call command_release */
     int killing;
+    int losing; /* its keeper is beyond help, and not reaped yet */
     int64_t kill_until_ns;
     uint64_t since; /* the tick its keeper took it at */
     enum command_state state;

@@ -6,9 +6,12 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -106,7 +109,14 @@ void client_close(struct client *c)
         assert_int_equal(wait_end(pid), 0);
 }
 
-void server_open(struct server *s, const char *const *args)
+static void own_proc(void)
+{
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
+        _exit(126);
+}
+
+static void server_start(struct server *s, const char *const *args, int init)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     socklen_t size = sizeof(sa_family_t); /* the kernel finds an abstract name */
@@ -124,9 +134,12 @@ void server_open(struct server *s, const char *const *args)
     (void)snprintf(fds[0], sizeof fds[0], "%d", listener);
     (void)snprintf(fds[1], sizeof fds[1], "%d", ready[1]);
     (void)snprintf(fds[2], sizeof fds[2], "%d", lifeline[0]);
-    s->pid = fork();
+    /* As a fork; unshare would leave this process without a namespace for children once that init is gone. */
+    s->pid = init ? (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL) : fork();
     if (s->pid == 0) {
         (void)close(lifeline[1]);
+        if (init)
+            own_proc();
         run_guest((const char *const[]){"--listen-fd", fds[0], "--ready-fd", fds[1], "--lifeline-fd", fds[2], NULL},
                   args);
     }
@@ -138,6 +151,19 @@ void server_open(struct server *s, const char *const *args)
     assert_int_equal(byte, 'r');
     assert_int_equal(read(ready[0], &byte, 1), 0);
     (void)close(ready[0]);
+}
+
+void server_open(struct server *s, const char *const *args)
+{
+    server_start(s, args, 0);
+}
+
+int server_open_init(struct server *s, const char *const *args)
+{
+    if (geteuid() != 0)
+        return -1;
+    server_start(s, args, 1);
+    return 0;
 }
 
 struct client *server_connect(const struct server *s)

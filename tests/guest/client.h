@@ -70,6 +70,8 @@ struct server {
     struct buf name;
 };
 void server_open(struct server *s, const char *const *args);
+/* The same as init of a pid namespace with a /proc of its own. -1: not possible here. */
+int server_open_init(struct server *s, const char *const *args);
 /* A new connection, without the greeting. Its client_close waits for nothing. */
 struct client *server_connect(const struct server *s);
 /* SIGTERM, and the guest's end as of client_close. */
