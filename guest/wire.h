@@ -55,14 +55,15 @@ enum wire_op {
     OP_JOB_START = 20, /* as OP_EXEC without terminal; F_ID wanted or absent, F_LIMIT -> REPLY with F_ID, F_PID */
     OP_JOB_INFO =
         21, /* F_ID -> REPLY with F_ID, F_PID, F_RESULT, F_EXIT_CODE, F_TERM_SIGNAL, F_OUT_BYTES, F_ERR_BYTES */
-    OP_JOB_WAIT = 22,    /* F_ID; END as of OP_EXEC */
-    OP_JOB_KILL = 23,    /* F_ID */
-    OP_JOB_SIGNAL = 24,  /* F_ID, F_SIGNAL */
-    OP_JOB_OUTPUT = 25,  /* F_ID, F_STREAM, F_OFFSET, F_FLAGS (JOB_FOLLOW) -> DATA on OUT; END with F_NEXT */
-    OP_JOB_FEED = 26,    /* F_ID, F_FLAGS (JOB_FEED_END); DATA on IN */
-    OP_JOB_LIST = 27,    /* -> one REPLY per job, as of OP_JOB_INFO */
-    OP_JOB_FORGET = 28,  /* F_ID */
-    OP_SHELL_EXEC = 30,  /* F_NAME, one F_ARG: the text, F_TIMEOUT_MS, F_ENV..., F_CWD, F_USER, F_FLAGS (SHELL_*) */
+    OP_JOB_WAIT = 22,   /* F_ID; END as of OP_EXEC */
+    OP_JOB_KILL = 23,   /* F_ID */
+    OP_JOB_SIGNAL = 24, /* F_ID, F_SIGNAL */
+    OP_JOB_OUTPUT = 25, /* F_ID, F_STREAM, F_OFFSET, F_FLAGS (JOB_FOLLOW) -> DATA on OUT; END with F_NEXT */
+    OP_JOB_FEED = 26,   /* F_ID, F_FLAGS (JOB_FEED_END); DATA on IN */
+    OP_JOB_LIST = 27,   /* -> one REPLY per job, as of OP_JOB_INFO */
+    OP_JOB_FORGET = 28, /* F_ID */
+    OP_SHELL_EXEC =
+        30, /* F_NAME, one F_ARG: the text, F_TIMEOUT_MS, F_ENV..., F_CWD, F_USER, F_FLAGS (EXEC_MERGE, SHELL_*) */
     OP_SHELL_CLOSE = 31, /* F_NAME */
     OP_SHELL_LIST = 32,  /* -> one REPLY per shell: F_NAME, F_PID */
     OP_DIAL = 40         /* F_PORT; DATA both ways on IN and OUT */
@@ -122,9 +123,9 @@ enum { JOB_FOLLOW = 1u << 0 };
 enum { JOB_FEED_END = 1u << 0 }; /* the job's stdin is closed behind the data */
 enum { JOB_RUNS = 1u << 16 };    /* in F_RESULT of a job, where the bits of its end will stand */
 enum {                           /* what the request says of these must be so in a shell that exists already */
-       SHELL_SAME_ENV = 1u << 0,
-       SHELL_SAME_CWD = 1u << 1,
-       SHELL_SAME_USER = 1u << 2
+       SHELL_SAME_ENV = 1u << 8,
+       SHELL_SAME_CWD = 1u << 9,
+       SHELL_SAME_USER = 1u << 10
 };
 enum { FS_NOFOLLOW = 1u << 0, FS_PARENTS = 1u << 1, FS_RECURSIVE = 1u << 2 };
 

@@ -586,8 +586,9 @@ struct sbx_shell_close_ops {
 struct sbx_dial_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* One TCP connection to 127.0.0.1:port in the sandbox; returns when both directions have ended. SBX_E_UNAVAILABLE
-     * when nothing listens there. [call] */
+    /* One TCP connection to 127.0.0.1:port in the sandbox; returns when both directions have ended. A write of no bytes
+     * to `out` says that the other side has ended its direction. SBX_E_UNAVAILABLE when nothing listens there. [call]
+     */
     sbx_status (*dial)(struct sbx_handle *h, struct sbx_call *call, uint32_t port, const struct sbx_source *in,
                        const struct sbx_sink *out);
 };

@@ -30,8 +30,8 @@ void guest_close(struct guest_link *link);
 
 /* SBX_OK once the guest answered HELLO; waits for it until the call's deadline. */
 sbx_status guest_hello(struct guest_link *link, struct sbx_call *call);
-/* The slots of sbx_plugin.h, over a link. `default_timeout_ms`: for args->timeout_ms 0 without SBX_EXEC_NO_TIMEOUT; 0
- * none. */
+/* The slots of sbx_plugin.h, over a link. An exec in a named shell is guest_shell_exec. `default_timeout_ms`: for
+ * args->timeout_ms 0 without SBX_EXEC_NO_TIMEOUT; 0 none. */
 sbx_status guest_exec(struct guest_link *link, struct sbx_call *call, const struct sbx_exec_args *args,
                       uint32_t default_timeout_ms, struct sbx_exec_result *out);
 sbx_status guest_read_file(struct guest_link *link, struct sbx_call *call, const char *path,
@@ -50,6 +50,32 @@ sbx_status guest_put_files(struct guest_link *link, struct sbx_call *call, const
                            size_t count, const struct sbx_batch_report *report);
 sbx_status guest_get_files(struct guest_link *link, struct sbx_call *call, const struct sbx_get_item *const *items,
                            size_t count, const struct sbx_batch_report *report);
+
+/* Jobs. Waiting and reading survive a lost connection once, by going on over a new one; a sandbox that is gone is
+ * SBX_E_GONE, never an end of the job. SBX_E_UNKNOWN of a wait: the job's end could not be learned. */
+sbx_status guest_job_start(struct guest_link *link, struct sbx_call *call, const struct sbx_exec_args *args,
+                           struct sbx_job_info *out);
+sbx_status guest_job_info(struct guest_link *link, struct sbx_call *call, const char *job, struct sbx_job_info *out);
+sbx_status guest_job_wait(struct guest_link *link, struct sbx_call *call, const char *job, struct sbx_exec_result *out);
+sbx_status guest_job_kill(struct guest_link *link, struct sbx_call *call, const char *job);
+sbx_status guest_job_output(struct guest_link *link, struct sbx_call *call, const char *job,
+                            const struct sbx_output_args *args, const struct sbx_sink *out, uint64_t *next);
+sbx_status guest_job_signal(struct guest_link *link, struct sbx_call *call, const char *job, int32_t signo);
+sbx_status guest_job_feed(struct guest_link *link, struct sbx_call *call, const char *job, const void *data, size_t len,
+                          uint32_t eof);
+sbx_status guest_job_list(struct guest_link *link, struct sbx_call *call, const struct sbx_job_sink *out);
+sbx_status guest_job_forget(struct guest_link *link, struct sbx_call *call, const char *job);
+
+/* One command in the shell that args->shell names. `in` and `tty` are SBX_E_UNSUPPORTED; cwd, user and envs must be
+ * those with which the shell was started, or be left out. SBX_E_STATE: the command ended the shell; `out` says how. */
+sbx_status guest_shell_exec(struct guest_link *link, struct sbx_call *call, const struct sbx_exec_args *args,
+                            uint32_t default_timeout_ms, struct sbx_exec_result *out);
+sbx_status guest_shell_close(struct guest_link *link, struct sbx_call *call, const char *shell);
+
+/* A connection to a port of the sandbox's loopback. `out` gets a write of no bytes when the other side has ended its
+ * direction. */
+sbx_status guest_dial(struct guest_link *link, struct sbx_call *call, uint32_t port, const struct sbx_source *in,
+                      const struct sbx_sink *out);
 
 struct guest_info {
     uint64_t deadline_ms; /* left; 0 none */

@@ -7,8 +7,8 @@
 #include "plugins/common/guest_request.h"
 
 enum { MAX_SIGNAL = 64 };
-static const uint32_t result_bits =
-    SBX_EXITED | SBX_SIGNALLED | SBX_TIMED_OUT | SBX_OUT_OF_MEMORY | SBX_OUTPUT_INCOMPLETE | SBX_NOT_STARTED;
+static const uint32_t result_bits = SBX_EXITED | SBX_SIGNALLED | SBX_TIMED_OUT | SBX_OUT_OF_MEMORY |
+                                    SBX_OUTPUT_INCOMPLETE | SBX_NOT_STARTED | SBX_MERGED;
 
 static void deliver(struct guest_request *r, struct guest_flow *flow, const unsigned char *data, size_t len)
 {
@@ -46,6 +46,9 @@ static void take_data(struct guest_request *r, const struct wire_head *head, con
     flow->total += head->len;
     flow->eof = (head->flags & FLAG_EOF) != 0;
     deliver(r, flow, payload, head->len);
+    if (flow->eof && flow->tells_end && flow->sink.write != NULL && r->why == SBX_OK &&
+        flow->sink.write(flow->sink.user, "", 0) != 0)
+        guest_request_cancel(r, call_fail(r->call, SBX_E_STOPPED, "%s: stopped by the receiver", r->what));
 }
 
 static void take_credit(struct guest_request *r, const struct wire_head *head, const unsigned char *payload)
@@ -63,6 +66,8 @@ static void take_started(struct guest_request *r, const struct wire_head *head)
     if (!r->can_start || r->started || head->flags != 0)
         (void)guest_request_nonsense(r, "a start that cannot be");
     r->started = 1;
+    if (r->patience_from_start && r->why == SBX_OK)
+        r->until_ns = clock_now_ns() + r->patience_ns;
 }
 
 static void take_reply(struct guest_request *r, const struct wire_head *head, const unsigned char *payload)
@@ -101,6 +106,7 @@ static int end_number(struct guest_end *end, uint32_t tag, uint64_t value)
     switch (tag) {
     case F_STATUS:
         end->status = guest_status((int64_t)value);
+        end->unavailable = (int64_t)value == SBX_E_UNAVAILABLE;
         return (int64_t)value <= 0;
     case F_ERRNO:
         end->os_errno = value <= 4095 ? (int32_t)value : 0;

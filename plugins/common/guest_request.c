@@ -192,7 +192,7 @@ int64_t guest_request_enter(const struct guest_request *r)
 
 void guest_request_leave(struct guest_request *r, int64_t entered_ns)
 {
-    if (r->patience_ns != 0 && r->why == SBX_OK)
+    if (r->patience_ns != 0 && r->until_ns != 0 && r->why == SBX_OK)
         r->until_ns += clock_now_ns() - entered_ns;
 }
 
@@ -409,7 +409,7 @@ static void take_frames(struct guest_request *r, struct guest_conn *conn)
 
 static void converse(struct guest_request *r, struct guest_conn *conn)
 {
-    if (r->patience_ns != 0)
+    if (r->patience_ns != 0 && !r->patience_from_start)
         r->until_ns = clock_now_ns() + r->patience_ns;
     while (!r->ended && !r->broken) {
         compose(r);

@@ -27,6 +27,7 @@ struct guest_flow {
     struct sbx_sink sink; /* write may be NULL: counted only */
     int wanted;           /* the request has this output at all */
     int eof;
+    int tells_end;      /* the sink gets a write of no bytes at the stream's end */
     uint32_t credit;    /* bytes the guest may send now */
     uint32_t owed;      /* bytes passed on, not yet given back as credit */
     uint64_t max;       /* bytes for the sink; 0: all */
@@ -38,6 +39,7 @@ struct guest_flow {
 /* What the END frame said; all of it already in range. */
 struct guest_end {
     sbx_status status;
+    int unavailable; /* it said so: that is for an operation to believe that has a meaning for it */
     int32_t os_errno;
     uint32_t result; /* SBX_EXITED ... */
     int32_t exit_code;
@@ -65,8 +67,9 @@ struct guest_request {
     /* [inside] the fields of one REPLY; NULL: none is expected. Not SBX_OK, with the error filled, cancels. */
     sbx_status (*reply)(struct guest_request *r, const unsigned char *fields, size_t len);
     void *user;
-    int can_start;       /* a STARTED may come */
-    int64_t patience_ns; /* > 0: the guest itself ends the request within so long; then it is given up as unknown */
+    int can_start;           /* a STARTED may come */
+    int patience_from_start; /* it counts from STARTED */
+    int64_t patience_ns;     /* > 0: the guest itself ends the request within so long; then it is given up as unknown */
 
     int started;      /* STARTED has come */
     int answered;     /* a REPLY or DATA has come */

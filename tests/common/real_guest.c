@@ -28,7 +28,7 @@ static int address(const char *path, struct sockaddr_un *out)
     return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 }
 
-static sbx_status real_connect(void *user, struct sbx_call *call, int *fd)
+sbx_status real_connect(void *user, struct sbx_call *call, int *fd)
 {
     const struct real_guest *g = user;
     struct sockaddr_un to;

@@ -22,6 +22,8 @@ struct real_guest {
 void real_start(struct real_guest *g);
 /* Ends it, waits for it and removes its directory. */
 void real_stop(struct real_guest *g);
+/* For another link to the same guest: `user` is the real_guest. */
+sbx_status real_connect(void *user, struct sbx_call *call, int *fd);
 /* SIGKILL, and waits. */
 void real_kill(struct real_guest *g);
 

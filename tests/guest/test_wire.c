@@ -315,7 +315,7 @@ static void unreadable_requests_are_answered_and_the_connection_goes_on(void **s
     assert_int_equal(send_fields(c, &m), SBX_E_INVALID);
     message_init(&m, 9999);
     assert_int_equal(send_fields(c, &m), SBX_E_UNSUPPORTED);
-    message_init(&m, OP_JOB_START);
+    message_init(&m, 63);
     assert_int_equal(send_fields(c, &m), SBX_E_UNSUPPORTED);
     message_init(&m, OP_STAT); /* PATH is missing */
     assert_int_equal(send_fields(c, &m), SBX_E_INVALID);
