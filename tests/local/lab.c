@@ -148,8 +148,8 @@ static int count_ids(const char *path, int depth)
     int count = 0;
     CLEANUP_DIR DIR *dir = opendir(path);
     for (struct dirent *entry = dir == NULL ? NULL : readdir(dir); entry != NULL; entry = readdir(dir)) {
-        char below[512];
-        (void)snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
+        char below[1024];
+        (void)snprintf(below, sizeof below, "%.700s/%s", path, entry->d_name);
         if (strlen(entry->d_name) == 16 && strspn(entry->d_name, "0123456789abcdef") == 16)
             count++;
         else if (entry->d_name[0] != '.' && depth > 0)
