@@ -5,6 +5,7 @@
 #ifndef SBX_HOST_API_H
 #define SBX_HOST_API_H
 
+#include "host/arena.h"
 #include "host/border.h"
 
 /* The caller's struct as this version knows it (out has room for out_size); `what` names it in the error. */
@@ -15,5 +16,13 @@ sbx_status api_check_kvs(const struct sbx_kvs *kvs, const char *what, struct sbx
 sbx_status api_check_box(const struct sbx_sandbox *box, const char *verb, struct sbx_error *error);
 /* SBX_E_NOT_FOUND for an empty path, SBX_E_INVALID for none. */
 sbx_status api_check_path(const struct sbx_sandbox *box, const char *verb, const char *path, struct sbx_error *error);
+/* What any command's options must keep to, streams aside. */
+sbx_status api_check_command(const char *verb, const char *id, const struct sbx_exec_options *o,
+                             struct sbx_error *error);
+/* The texts of a command, so that they outlive the caller's. */
+void api_copy_command(struct arena *a, struct sbx_exec_options *o);
+/* Begins a call that needs one capability of the sandbox's; on failure it is ended too. */
+sbx_status api_begin(struct border_call *c, struct sbx_sandbox *box, const char *verb, const char *capability,
+                     const struct sbx_call_options *call, struct sbx_error *error);
 
 #endif /* SBX_HOST_API_H */

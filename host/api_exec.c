@@ -50,24 +50,7 @@ static sbx_status check_exec(const char *id, const struct sbx_exec_options *o, s
 {
     if ((o->flags & ~(uint32_t)RUN_FLAGS) != 0)
         return error_set(error, SBX_E_UNSUPPORTED, "exec %s: unknown flags 0x%x", id, o->flags);
-    if ((o->command != NULL) == (o->argv != NULL))
-        return error_set(error, SBX_E_INVALID, "exec %s: exactly one of command and argv is needed", id);
-    if (o->argv != NULL && o->argv[0] == NULL)
-        return error_set(error, SBX_E_INVALID, "exec %s: no program given", id);
-    if (o->timeout_ms < 0)
-        return error_set(error, SBX_E_INVALID, "exec %s: the time limit is negative", id);
-    if (o->timeout_ms > (int64_t)UINT32_MAX)
-        return error_set(error, SBX_E_INVALID, "exec %s: the time limit is over %u ms; ask for none instead", id,
-                         UINT32_MAX);
-    if (o->timeout_ms > 0 && (o->flags & SBX_RUN_NO_TIMEOUT) != 0)
-        return error_set(error, SBX_E_INVALID, "exec %s: a time limit, and none at the same time", id);
-    if (o->user != NULL && o->user[0] == '\0')
-        return error_set(error, SBX_E_INVALID, "exec %s: the user is empty", id);
-    sbx_status status = api_check_kvs(&o->envs, "exec: environment", error);
-    for (size_t i = 0; status == SBX_OK && i < o->envs.count; i++)
-        if (strchr(o->envs.items[i].key, '=') != NULL)
-            return error_set(error, SBX_E_INVALID, "exec %s: environment: the name '%s' has a '='", id,
-                             o->envs.items[i].key);
+    sbx_status status = api_check_command("exec", id, o, error);
     return status == SBX_OK ? check_streams(id, o, error) : status;
 }
 
@@ -314,15 +297,6 @@ sbx_status sbx_exec_capture(sbx_sandbox *box, const struct sbx_exec_options *opt
     return op->status;
 }
 
-static void copy_exec(struct arena *a, struct sbx_exec_options *o)
-{
-    const char **texts[] = {&o->command, &o->cwd, &o->user, &o->shell};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        *texts[i] = arena_text(a, *texts[i]);
-    o->argv = arena_texts(a, o->argv);
-    o->envs = arena_kvs(a, &o->envs);
-}
-
 static sbx_status exec_worker(struct sbx_op *op, struct sbx_error *error)
 {
     return exec_perform(op->work, &op->result, error);
@@ -347,7 +321,7 @@ sbx_status sbx_exec_start(sbx_sandbox *box, const struct sbx_exec_options *optio
     if (status == SBX_OK)
         status = op_begin(op, &run->call, &run->callbacks, "exec", box->id, call, error);
     if (status == SBX_OK) {
-        copy_exec(&op->arena, &run->options);
+        api_copy_command(&op->arena, &run->options);
         run->op = op;
         op->work = run;
         op->run = exec_worker;

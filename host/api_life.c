@@ -148,6 +148,21 @@ static sbx_status create_perform(struct create_run *run, struct sbx_sandbox **ou
     return border_end(&run->call, status, error);
 }
 
+/* A snapshot lives at one provider: INSTANCE/ID names that, and the plugin is given its own id. */
+static sbx_status place_snapshot(struct sbx_context *ctx, struct sbx_create_options *o, struct sbx_error *error)
+{
+    const char *slash = o->snapshot != NULL ? strchr(o->snapshot, '/') : NULL;
+    struct instance *instance = slash != NULL ? context_find(ctx, o->snapshot, (size_t)(slash - o->snapshot)) : NULL;
+    if (instance == NULL || slash[1] == '\0')
+        return SBX_OK;
+    if (o->provider != NULL && strcmp(o->provider, instance->name) != 0)
+        return error_set(error, SBX_E_INVALID, "create: the snapshot '%s' is not of the provider '%s'", o->snapshot,
+                         o->provider);
+    o->provider = instance->name;
+    o->snapshot = slash + 1;
+    return SBX_OK;
+}
+
 static sbx_status create_prepare(struct create_run *run, struct sbx_context *ctx,
                                  const struct sbx_create_options *options, struct sbx_error *error)
 {
@@ -155,7 +170,9 @@ static sbx_status create_prepare(struct create_run *run, struct sbx_context *ctx
         return error_set(error, SBX_E_INVALID, "create: no context given");
     run->ctx = ctx;
     sbx_status status = api_take(&run->options, sizeof run->options, options, "create", error);
-    return status == SBX_OK ? check_create(&run->options, error) : status;
+    if (status == SBX_OK)
+        status = check_create(&run->options, error);
+    return status == SBX_OK ? place_snapshot(ctx, &run->options, error) : status;
 }
 
 sbx_status sbx_create(sbx_context *ctx, const struct sbx_create_options *options, const struct sbx_call_options *call,

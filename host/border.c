@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "host/border.h"
+#include "host/border_slot.h"
 
 #include "base/text.h"
 #include "host/error.h"
@@ -145,7 +145,7 @@ sbx_status border_end(struct border_call *c, sbx_status status, struct sbx_error
 
 /* --- around one slot -------------------------------------------------------------------------------------------- */
 
-static sbx_status enter(struct border_call *c, struct instance *instance)
+sbx_status border_enter(struct border_call *c, struct instance *instance)
 {
     reset_error(&c->error);
     if (c->call.deadline_ns != 0 && gate_now_ns() >= c->call.deadline_ns)
@@ -159,8 +159,7 @@ static sbx_status enter(struct border_call *c, struct instance *instance)
                        status == SBX_E_TIMEOUT ? "timed out" : "cancelled");
 }
 
-/* Gives the lock back and makes the answer one of the known codes. */
-static sbx_status leave(struct instance *instance, sbx_status status)
+sbx_status border_leave(struct instance *instance, sbx_status status)
 {
     if (instance->is_serial)
         gate_leave(&instance->gate);
@@ -176,7 +175,7 @@ sbx_status border_open(struct border_call *c, struct instance *instance)
     return status > SBX_OK || status < STATUS_LAST ? SBX_E_FAILED : status;
 }
 
-static int id_is_sane(const char *id)
+int border_id_is_sane(const char *id)
 {
     size_t len = 0;
     if (id == NULL)
@@ -195,7 +194,7 @@ static sbx_status make_sandbox(struct border_call *c, struct instance *instance,
     const char *id = ops->id(handle);
     sbx_status status = SBX_OK;
     struct sbx_sandbox *box = NULL;
-    if (!id_is_sane(id))
+    if (!border_id_is_sane(id))
         status = border_fail(c, SBX_E_PROTOCOL, "the provider gave a sandbox without a usable id");
     else if ((box = calloc(1, sizeof *box)) == NULL)
         status = border_fail(c, SBX_E_NO_MEMORY, "out of memory");
@@ -217,10 +216,10 @@ sbx_status border_create(struct border_call *c, struct instance *instance, const
                          struct sbx_sandbox **out)
 {
     struct sbx_handle *handle = NULL;
-    sbx_status status = enter(c, instance);
+    sbx_status status = border_enter(c, instance);
     if (status != SBX_OK)
         return status;
-    status = leave(instance, instance->plugin->backend.create(instance->backend, &c->call, args, &handle));
+    status = border_leave(instance, instance->plugin->backend.create(instance->backend, &c->call, args, &handle));
     if (status != SBX_OK)
         return status;
     if (handle == NULL)
@@ -234,17 +233,17 @@ sbx_status border_create(struct border_call *c, struct instance *instance, const
         (void)gate_enter(&instance->gate, NULL);
     (void)instance->plugin->handle.remove(handle, &last);
     instance->plugin->handle.release(handle);
-    (void)leave(instance, SBX_OK);
+    (void)border_leave(instance, SBX_OK);
     return status;
 }
 
 sbx_status border_attach(struct border_call *c, struct instance *instance, const char *native, struct sbx_sandbox **out)
 {
     struct sbx_handle *handle = NULL;
-    sbx_status status = enter(c, instance);
+    sbx_status status = border_enter(c, instance);
     if (status != SBX_OK)
         return status;
-    status = leave(instance, instance->plugin->backend.attach(instance->backend, &c->call, native, &handle));
+    status = border_leave(instance, instance->plugin->backend.attach(instance->backend, &c->call, native, &handle));
     if (status != SBX_OK)
         return status;
     if (handle == NULL)
@@ -254,7 +253,7 @@ sbx_status border_attach(struct border_call *c, struct instance *instance, const
         if (instance->is_serial)
             (void)gate_enter(&instance->gate, NULL);
         instance->plugin->handle.release(handle);
-        (void)leave(instance, SBX_OK);
+        (void)border_leave(instance, SBX_OK);
     }
     return status;
 }
@@ -267,19 +266,10 @@ void border_release(struct sbx_sandbox *box)
     if (instance->is_serial)
         (void)gate_enter(&instance->gate, NULL);
     instance->plugin->handle.release(box->handle);
-    (void)leave(instance, SBX_OK);
+    (void)border_leave(instance, SBX_OK);
     atomic_fetch_sub(&instance->handles, 1);
     free(box);
 }
-
-/* Each slot below is the same three steps; `answer` is the plugin's expression. */
-#define BORDER_SLOT(instance_, answer)                                                                                 \
-    do {                                                                                                               \
-        sbx_status entered_ = enter(c, (instance_));                                                                   \
-        if (entered_ != SBX_OK)                                                                                        \
-            return entered_;                                                                                           \
-        return leave((instance_), (answer));                                                                           \
-    } while (0)
 
 sbx_status border_list(struct border_call *c, struct instance *instance, const struct sbx_list_args *args,
                        const struct sbx_info_sink *out)
@@ -305,8 +295,7 @@ uint32_t border_support(const struct sbx_sandbox *box, const char *capability)
     return answer == SBX_SUPPORT_NATIVE || answer == SBX_SUPPORT_EMULATED ? SBX_SUPPORT_NATIVE : SBX_SUPPORT_NONE;
 }
 
-/* What an OK must have with it; anything less is an outcome that nobody knows. */
-static sbx_status check_result(struct border_call *c, struct sbx_exec_result *result)
+sbx_status border_check_result(struct border_call *c, struct sbx_exec_result *result)
 {
     uint32_t how = result->flags & (SBX_EXITED | SBX_SIGNALLED | SBX_TIMED_OUT);
     if (how == 0)
@@ -327,12 +316,12 @@ sbx_status border_exec(struct border_call *c, struct sbx_sandbox *box, const str
 {
     struct instance *instance = box->instance;
     *out = (struct sbx_exec_result){.size = sizeof *out};
-    sbx_status status = enter(c, instance);
+    sbx_status status = border_enter(c, instance);
     if (status != SBX_OK)
         return status;
-    status = leave(instance, instance->plugin->handle.exec(box->handle, &c->call, args, out));
+    status = border_leave(instance, instance->plugin->handle.exec(box->handle, &c->call, args, out));
     out->size = sizeof *out;
-    return status == SBX_OK ? check_result(c, out) : status;
+    return status == SBX_OK ? border_check_result(c, out) : status;
 }
 
 sbx_status border_read(struct border_call *c, struct sbx_sandbox *box, const char *path,

@@ -67,4 +67,36 @@ sbx_status border_get_tar(struct border_call *c, struct sbx_sandbox *box, const 
 sbx_status border_wait_state(struct border_call *c, struct sbx_sandbox *box, uint32_t state_mask,
                              const struct sbx_info_sink *out);
 
+/* border_more.c. A job's answers are checked like a command's; its id is one that can be given back. */
+sbx_status border_job_start(struct border_call *c, struct sbx_sandbox *box, const struct sbx_exec_args *args,
+                            struct sbx_job_info *out);
+sbx_status border_job_info(struct border_call *c, struct sbx_sandbox *box, const char *job, struct sbx_job_info *out);
+sbx_status border_job_wait(struct border_call *c, struct sbx_sandbox *box, const char *job,
+                           struct sbx_exec_result *out);
+sbx_status border_job_kill(struct border_call *c, struct sbx_sandbox *box, const char *job);
+sbx_status border_job_output(struct border_call *c, struct sbx_sandbox *box, const char *job,
+                             const struct sbx_output_args *args, const struct sbx_sink *out, uint64_t *next);
+sbx_status border_job_signal(struct border_call *c, struct sbx_sandbox *box, const char *job, int32_t signo);
+sbx_status border_job_feed(struct border_call *c, struct sbx_sandbox *box, const char *job, const void *data,
+                           size_t len, uint32_t eof);
+sbx_status border_job_list(struct border_call *c, struct sbx_sandbox *box, const struct sbx_job_sink *out);
+sbx_status border_job_forget(struct border_call *c, struct sbx_sandbox *box, const char *job);
+sbx_status border_shell_close(struct border_call *c, struct sbx_sandbox *box, const char *shell);
+sbx_status border_dial(struct border_call *c, struct sbx_sandbox *box, uint32_t port, const struct sbx_source *in,
+                       const struct sbx_sink *out);
+sbx_status border_keep_alive(struct border_call *c, struct sbx_sandbox *box, uint32_t ttl_s);
+sbx_status border_suspend(struct border_call *c, struct sbx_sandbox *box);
+sbx_status border_resume(struct border_call *c, struct sbx_sandbox *box);
+sbx_status border_snapshot_begin(struct border_call *c, struct sbx_sandbox *box, const struct sbx_snapshot_args *args,
+                                 const struct sbx_snapshot_sink *out);
+sbx_status border_snapshot_query(struct border_call *c, struct instance *instance, const char *id,
+                                 const struct sbx_snapshot_sink *out);
+sbx_status border_snapshot_list(struct border_call *c, struct instance *instance, const struct sbx_list_args *args,
+                                const struct sbx_snapshot_sink *out);
+sbx_status border_snapshot_remove(struct border_call *c, struct instance *instance, const char *id);
+/* SBX_OK when the sandbox offers the capability; else SBX_E_UNSUPPORTED, naming it. */
+sbx_status border_needs(struct border_call *c, const struct sbx_sandbox *box, const char *capability);
+/* Letters that can be seen, at least one and fewer than SBX_ID_SIZE. */
+int border_id_is_sane(const char *id);
+
 #endif /* SBX_HOST_BORDER_H */

@@ -105,14 +105,37 @@ static void take_table(struct instance *instance, struct sbx_backend *backend, c
     }
 }
 
+/* Where each capability's table is kept. */
+static const struct {
+    const char *id;
+    size_t offset;
+    uint32_t size;
+} kept[] = {
+#define KEPT(id_, field)                                                                                               \
+    {                                                                                                                  \
+        id_, offsetof(struct instance_tables, field), sizeof(((struct instance_tables *)NULL)->field)                  \
+    }
+    KEPT(SBX_EXT_STAT, stat),
+    KEPT(SBX_EXT_FS, fs),
+    KEPT(SBX_EXT_BATCH, batch),
+    KEPT(SBX_EXT_ARCHIVE, archive),
+    KEPT(SBX_EXT_WAIT, wait),
+    KEPT(SBX_EXT_JOB, job),
+    KEPT(SBX_EXT_JOB_SIGNAL, job_signal),
+    KEPT(SBX_EXT_JOB_STDIN, job_stdin),
+    KEPT(SBX_EXT_JOB_LIST, job_list),
+    KEPT(SBX_EXT_SHELL_CLOSE, shell_close),
+    KEPT(SBX_EXT_DIAL, dial),
+    KEPT(SBX_EXT_KEEPALIVE, keepalive),
+    KEPT(SBX_EXT_SUSPEND, suspend),
+    KEPT(SBX_EXT_SNAPSHOT, snapshot),
+#undef KEPT
+};
+
 static void take_tables(struct instance *instance, struct sbx_backend *backend)
 {
-    struct instance_tables *t = &instance->tables;
-    take_table(instance, backend, SBX_EXT_STAT, &t->stat, sizeof t->stat);
-    take_table(instance, backend, SBX_EXT_FS, &t->fs, sizeof t->fs);
-    take_table(instance, backend, SBX_EXT_BATCH, &t->batch, sizeof t->batch);
-    take_table(instance, backend, SBX_EXT_ARCHIVE, &t->archive, sizeof t->archive);
-    take_table(instance, backend, SBX_EXT_WAIT, &t->wait, sizeof t->wait);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        take_table(instance, backend, kept[i].id, (char *)&instance->tables + kept[i].offset, kept[i].size);
 }
 
 static sbx_status open_backend(struct instance *instance, const struct loader_plugin *plugin,
@@ -175,18 +198,13 @@ sbx_status context_open_instance(struct instance *instance, struct sbx_call *cal
 
 int context_offers(const struct instance *instance, const char *capability)
 {
-    const struct instance_tables *t = &instance->tables;
-    const struct {
-        const char *id;
-        uint32_t size;
-    } own[] = {{SBX_EXT_STAT, t->stat.size},
-               {SBX_EXT_FS, t->fs.size},
-               {SBX_EXT_BATCH, t->batch.size},
-               {SBX_EXT_ARCHIVE, t->archive.size},
-               {SBX_EXT_WAIT, t->wait.size}};
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (strcmp(own[i].id, capability) == 0)
-            return own[i].size != 0;
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        uint32_t size = 0;
+        if (strcmp(kept[i].id, capability) != 0)
+            continue;
+        memcpy(&size, (const char *)&instance->tables + kept[i].offset, sizeof size);
+        return size != 0;
+    }
     return instance->plugin->backend.get_extension(instance->backend, capability) != NULL;
 }
 

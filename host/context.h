@@ -21,6 +21,15 @@ struct instance_tables {
     struct sbx_batch_ops batch;
     struct sbx_archive_ops archive;
     struct sbx_wait_ops wait;
+    struct sbx_job_ops job;
+    struct sbx_job_signal_ops job_signal;
+    struct sbx_job_stdin_ops job_stdin;
+    struct sbx_job_list_ops job_list;
+    struct sbx_shell_close_ops shell_close;
+    struct sbx_dial_ops dial;
+    struct sbx_keepalive_ops keepalive;
+    struct sbx_suspend_ops suspend;
+    struct sbx_snapshot_ops snapshot;
 };
 
 struct instance {

@@ -15,7 +15,7 @@ void info_list_finish(struct info_list *list)
     arena_finish(&list->arena);
 }
 
-static const char *full_id(struct arena *a, const char *instance, const char *native)
+const char *info_full_id(struct arena *a, const char *instance, const char *native)
 {
     size_t head = strlen(instance);
     size_t tail = strlen(native);
@@ -38,14 +38,19 @@ static int has_label(const struct sbx_kvs *metadata, const struct sbx_kv *wanted
     return 0;
 }
 
+int info_has_labels(const struct sbx_kvs *metadata, const struct sbx_kvs *wanted)
+{
+    for (size_t i = 0; i < wanted->count; i++)
+        if (!has_label(metadata, &wanted->items[i]))
+            return 0;
+    return 1;
+}
+
 static int is_wanted(const struct info_list *list, const struct sbx_info *info)
 {
     if (list->state_mask != 0 && (list->state_mask & (1u << info->state)) == 0)
         return 0;
-    for (size_t i = 0; list->labels != NULL && i < list->labels->count; i++)
-        if (!has_label(&info->metadata, &list->labels->items[i]))
-            return 0;
-    return 1;
+    return list->labels == NULL || info_has_labels(&info->metadata, list->labels);
 }
 
 static int32_t add(void *user, const struct sbx_info *theirs)
@@ -69,7 +74,7 @@ static int32_t add(void *user, const struct sbx_info *theirs)
         return 1;
     node->info = (struct sbx_info){.size = sizeof node->info,
                                    .state = info.state,
-                                   .id = full_id(a, list->instance, info.id),
+                                   .id = info_full_id(a, list->instance, info.id),
                                    .name = arena_text(a, info.name),
                                    .provider_state = arena_text(a, info.provider_state),
                                    .failure = arena_text(a, info.failure),

@@ -31,4 +31,9 @@ void info_list_finish(struct info_list *list);
 /* A sink that adds to the list. */
 struct sbx_info_sink info_list_sink(struct info_list *list);
 
+/* 1 when all that are wanted are there, with these values. */
+int info_has_labels(const struct sbx_kvs *metadata, const struct sbx_kvs *wanted);
+/* INSTANCE/NATIVE, or NULL. */
+const char *info_full_id(struct arena *a, const char *instance, const char *native);
+
 #endif /* SBX_HOST_INFO_H */

@@ -481,6 +481,11 @@ const void *sbx_op_output(const sbx_op *op, int stream, size_t *len)
     return data->data != NULL ? data->data : "";
 }
 
+uint64_t sbx_op_next(const sbx_op *op)
+{
+    return is_over(op) ? op->next : 0;
+}
+
 sbx_sandbox *sbx_op_take_sandbox(sbx_op *op)
 {
     return is_over(op) ? STEAL(op->box) : NULL;

@@ -42,6 +42,7 @@ struct sbx_op {
     struct sbx_exec_result result;
     struct capture captured[3]; /* 0: a file, 1: stdout, 2: stderr */
     struct sbx_sandbox *box;
+    uint64_t next; /* of a job's output */
 
     struct op_callbacks callbacks;
     int has_thread;

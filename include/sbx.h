@@ -464,6 +464,108 @@ SBX_API sbx_status sbx_put_tar(sbx_sandbox *box, const char *dir, const struct s
 SBX_API sbx_status sbx_get_tar(sbx_sandbox *box, const char *dir, const struct sbx_transfer_options *to,
                                const struct sbx_call_options *call, struct sbx_error *error);
 
+/* --- jobs: commands that outlive the call, and the client (sbx.job/1) --------------------------------------------- */
+enum { SBX_JOB_RUNS = 1u << 16 };
+enum { SBX_RUN_KEEP_STDIN = 1u << 7 }; /* exec flag of a job: its stdin stays open for sbx_job_feed */
+struct sbx_job {
+    uint32_t size;
+    uint32_t flags; /* SBX_JOB_RUNS, or how it ended: SBX_EXITED ... */
+    int64_t pid;    /* in the sandbox; 0: the provider does not tell */
+    int32_t exit_code;
+    int32_t term_signal;
+    char id[SBX_ID_SIZE];
+};
+/* Starts a command and answers at once (`start_bg`, `exec_async` of the frameworks). Of the options command, argv, cwd,
+ * user, shell, envs, timeout_ms (0: none), max_output (kept of each stream) and KEEP_STDIN count; a stream or a
+ * terminal is SBX_E_INVALID. */
+SBX_API sbx_status sbx_job_start(sbx_sandbox *box, const struct sbx_exec_options *options,
+                                 const struct sbx_call_options *call, struct sbx_job *out, struct sbx_error *error);
+SBX_API sbx_status sbx_job_info(sbx_sandbox *box, const char *job, const struct sbx_call_options *call,
+                                struct sbx_job *out, struct sbx_error *error);
+/* To the job's end, or SBX_E_TIMEOUT at the call's deadline; the same answer any number of times. */
+SBX_API sbx_status sbx_job_wait(sbx_sandbox *box, const char *job, const struct sbx_call_options *call,
+                                struct sbx_exec_result *result, struct sbx_error *error);
+SBX_API sbx_status sbx_job_wait_start(sbx_sandbox *box, const char *job, const struct sbx_call_options *call,
+                                      sbx_op **out, struct sbx_error *error);
+/* The whole tree; SBX_OK also after its end. */
+SBX_API sbx_status sbx_job_kill(sbx_sandbox *box, const char *job, const struct sbx_call_options *call,
+                                struct sbx_error *error);
+SBX_API sbx_status sbx_job_signal(sbx_sandbox *box, const char *job, int32_t signo, const struct sbx_call_options *call,
+                                  struct sbx_error *error);
+/* All of data, then end of file if eof is not 0. SBX_E_STATE: the job or its stdin ended; a second eof is OK. */
+SBX_API sbx_status sbx_job_feed(sbx_sandbox *box, const char *job, const void *data, size_t len, uint32_t eof,
+                                const struct sbx_call_options *call, struct sbx_error *error);
+enum { SBX_JOB_FOLLOW = 1u << 0, SBX_JOB_OUT_FD = 1u << 1 };
+struct sbx_job_output_options {
+    uint32_t size;
+    uint32_t flags;
+    uint32_t stream; /* 1 stdout, 2 stderr */
+    int32_t fd;      /* with SBX_JOB_OUT_FD */
+    uint64_t from;   /* byte offset; SBX_E_TOO_LARGE when those bytes are no longer kept */
+    void *user_data;
+    int32_t (*on_data)(void *user, const void *data, size_t len);
+};
+/* *next is the offset behind the last byte given, also on failure; with SBX_E_TOO_LARGE the first one kept, if told. */
+SBX_API sbx_status sbx_job_output(sbx_sandbox *box, const char *job, const struct sbx_job_output_options *options,
+                                  const struct sbx_call_options *call, uint64_t *next, struct sbx_error *error);
+SBX_API sbx_status sbx_job_output_start(sbx_sandbox *box, const char *job, const struct sbx_job_output_options *options,
+                                        const struct sbx_call_options *call, sbx_op **out, struct sbx_error *error);
+SBX_API uint64_t sbx_op_next(const sbx_op *op); /* of an output operation that is over */
+SBX_API sbx_status sbx_job_list(sbx_sandbox *box, const struct sbx_call_options *call,
+                                void (*report)(void *user, const struct sbx_job *job), void *user,
+                                struct sbx_error *error);
+/* Drops an ended job with its output; SBX_E_STATE while it runs. */
+SBX_API sbx_status sbx_job_forget(sbx_sandbox *box, const char *job, const struct sbx_call_options *call,
+                                  struct sbx_error *error);
+
+/* --- named shells: exec with options.shell ------------------------------------------------------------------------ */
+/* A fresh name for a shell, 24 characters. */
+SBX_API void sbx_shell_name(char name[SBX_ID_SIZE]);
+/* Unknown or closed: SBX_E_NOT_FOUND. */
+SBX_API sbx_status sbx_shell_close(sbx_sandbox *box, const char *shell, const struct sbx_call_options *call,
+                                   struct sbx_error *error);
+
+/* --- life, continued ---------------------------------------------------------------------------------------------- */
+SBX_API sbx_status sbx_suspend(sbx_sandbox *box, const struct sbx_call_options *call, struct sbx_error *error);
+SBX_API sbx_status sbx_resume(sbx_sandbox *box, const struct sbx_call_options *call, struct sbx_error *error);
+/* 0: touch the idle timer; >0: its lifetime is so many seconds from now. */
+SBX_API sbx_status sbx_keep_alive(sbx_sandbox *box, uint32_t ttl_s, const struct sbx_call_options *call,
+                                  struct sbx_error *error);
+
+struct sbx_snapshot_options {
+    uint32_t size;
+    uint32_t flags;
+    const char *name;
+    const char *comment;
+    struct sbx_kvs labels;
+};
+enum { SBX_SNAP_UNKNOWN, SBX_SNAP_RUNNING, SBX_SNAP_DONE, SBX_SNAP_FAILED, SBX_SNAP_DELETED };
+struct sbx_snapshot_info {
+    uint32_t size;
+    int32_t state;  /* SBX_SNAP_* */
+    const char *id; /* INSTANCE/NATIVE-ID, as create's `snapshot` takes it */
+    const char *name;
+    const char *failure;
+    int64_t created_ms;
+    struct sbx_kvs labels;
+};
+typedef void sbx_snapshot_report(void *user, const struct sbx_snapshot_info *snapshot);
+/* Begins one and reports it, running or done. */
+SBX_API sbx_status sbx_snapshot_begin(sbx_sandbox *box, const struct sbx_snapshot_options *options,
+                                      const struct sbx_call_options *call, sbx_snapshot_report *report, void *user,
+                                      struct sbx_error *error);
+/* Begins one, waits until it is no longer running, and reports it; a failed one is SBX_E_FAILED with its reason. */
+SBX_API sbx_status sbx_snapshot_create(sbx_sandbox *box, const struct sbx_snapshot_options *options,
+                                       const struct sbx_call_options *call, sbx_snapshot_report *report, void *user,
+                                       struct sbx_error *error);
+SBX_API sbx_status sbx_snapshot_query(sbx_context *ctx, const char *id, const struct sbx_call_options *call,
+                                      sbx_snapshot_report *report, void *user, struct sbx_error *error);
+SBX_API sbx_status sbx_snapshot_list(sbx_context *ctx, const struct sbx_list_options *options,
+                                     const struct sbx_call_options *call, sbx_snapshot_report *report, void *user,
+                                     struct sbx_error *error);
+SBX_API sbx_status sbx_snapshot_remove(sbx_context *ctx, const char *id, const struct sbx_call_options *call,
+                                       struct sbx_error *error);
+
 #ifdef __cplusplus
 }
 #endif
