@@ -73,6 +73,7 @@ sbx_status emulate_run(struct border_call *c, struct sbx_sandbox *box, const str
                                        .err = &err_sink.sink};
     struct sbx_exec_result result;
     sbx_status status = border_exec(c, box, &args, &result);
+    status = flow_verdict(c, status, &err_sink, NULL);
     if (status == SBX_OK && script->out != NULL && (result.flags & SBX_TEXT_ONLY) != 0)
         status = border_fail(c, SBX_E_UNSUPPORTED, "'%s': this provider carries output as text only", script->args[0]);
     if (status == SBX_OK)
@@ -165,6 +166,7 @@ sbx_status emulate_stat(struct border_call *c, struct sbx_sandbox *box, const ch
     flow_sink_init(&sink, &c->call);
     sink.capture = &answer;
     sbx_status status = emulate_run(c, box, &(struct emulate_script){.text = text, .args = {path}, .out = &sink.sink});
+    status = flow_verdict(c, status, &sink, NULL);
     const char *said = answer.data.data != NULL ? answer.data.data : "";
     if (status == SBX_OK && (said[0] < '1' || said[0] > '4' || said[1] != ' '))
         status = border_fail(c, SBX_E_PROTOCOL, "'%s': the sandbox's shell gave no usable answer", path);

@@ -78,6 +78,7 @@ sbx_status emulate_list(struct border_call *c, struct sbx_sandbox *box, const ch
     sink.capture = &answer;
     sbx_status status =
         emulate_run(c, box, &(struct emulate_script){.text = list_script, .args = {dir}, .out = &sink.sink});
+    status = flow_verdict(c, status, &sink, NULL);
     if (status == SBX_OK && answer.dropped)
         status = border_fail(c, SBX_E_TOO_LARGE, "'%s': the listing is over 64 MiB", dir);
     if (status == SBX_OK)

@@ -21,7 +21,8 @@
  *
  * Blocking and not. Each long function has a twin `_start` that answers at once with an operation: wait until the
  * operation's descriptor is readable, call sbx_op_dispatch (callbacks run there, on the caller's thread), and when it
- * says 1 take the verdict with sbx_op_finish. The plain form is start + finish, without a second thread.
+ * says 1 take the verdict with sbx_op_finish. The plain form is start + finish, without a second thread. What is given
+ * to `_start` is copied, but for bytes to write, descriptors and user data, which are lent until the operation is over.
  */
 #ifndef SBX_H
 #define SBX_H
@@ -196,7 +197,7 @@ struct sbx_open_options {
     const char *config_path; /* NULL: $SBX_CONFIG, the user's file, /etc/sbx/sbx.ini with /etc/sbx/conf.d */
     void (*log)(void *user, int32_t level, const char *where, const char *message); /* any thread; secrets are masked */
     void *user;
-    int32_t log_level; /* SBX_LOG_*: the least that is reported */
+    int32_t log_level; /* SBX_LOG_*: the least that is reported; 0: the configured level */
     uint32_t reserved0;
 };
 /* Reads and checks the configuration; loads no plugin yet. SBX_E_CONFIG names file, line, and what was expected. */
