@@ -10,7 +10,7 @@
 #include "plugins/local/stage.h"
 
 #include <fcntl.h>
-#include <grp.h>
+#include <limits.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
@@ -65,16 +65,18 @@ static void become_inside_root(const struct launch_plan *plan, int status_fd)
         fail_child(status_fd, STEP_IDS, errno, "");
 }
 
-static void prepare_dirs(const struct launch_plan *plan, int status_fd)
+static int prepare_dirs(const struct launch_plan *plan, const char **path)
 {
     uid_t owner = plan->ids->kind == IDS_SINGLE ? INSIDE_ROOT : IDS_SANDBOX;
     for (size_t i = 0; i < plan->dir_count; i++) {
         const struct launch_dir *dir = &plan->dirs[i];
+        *path = dir->path;
         if (plan->make_dirs && mkdir(dir->path, 0700) != 0 && errno != EEXIST)
-            fail_child(status_fd, STEP_DIRS, errno, dir->path);
+            return errno;
         if (lchown(dir->path, owner, (gid_t)owner) != 0 || chmod(dir->path, dir->mode) != 0)
-            fail_child(status_fd, STEP_DIRS, errno, dir->path);
+            return errno;
     }
+    return 0;
 }
 
 static void limit(int resource, rlim_t soft, rlim_t hard)
@@ -87,31 +89,32 @@ static void limit(int resource, rlim_t soft, rlim_t hard)
     (void)setrlimit((__rlimit_resource_t)resource, &now);
 }
 
-static void make_layout(const struct launch_plan *plan, int status_fd)
-{
-    const char *target = "";
-    int error = plan->layout == NULL ? 0 : stage_build(plan->layout, plan->layout_fds, &target);
-    if (error != 0)
-        fail_child(status_fd, STEP_LAYOUT, error, target);
-}
-
 static void enter_namespaces(const struct launch_plan *plan, int status_fd)
 {
     char most[16];
-    (void)umask(0);
     int error = plan->layout == NULL ? 0 : stage_open(plan->layout, plan->layout_fds);
     if (error != 0)
         fail_child(status_fd, STEP_SOURCE, error, "");
     become_inside_root(plan, status_fd);
-    error = plan->layout == NULL && plan->disk_mib == 0 ? 0 : stage_cover(plan->disk_mib);
-    if (error != 0)
-        fail_child(status_fd, STEP_MOUNT, error, LAYOUT_STAGE);
-    prepare_dirs(plan, status_fd);
-    make_layout(plan, status_fd);
     (void)snprintf(most, sizeof most, "%d", plan->nested);
     write_proc("/proc/sys/user/max_user_namespaces", most);
     if (plan->processes > 0)
         limit(RLIMIT_NPROC, plan->processes, plan->processes);
+}
+
+/* The directories and the layout, in the namespaces that were entered. 0, or a step with *error and *path. */
+static int make_inside(const struct launch_plan *plan, int *error, const char **path)
+{
+    *path = LAYOUT_STAGE;
+    (void)umask(0);
+    *error = plan->layout == NULL && plan->disk_mib == 0 ? 0 : stage_cover(plan->disk_mib);
+    if (*error != 0)
+        return STEP_MOUNT;
+    *error = prepare_dirs(plan, path);
+    if (*error != 0)
+        return STEP_DIRS;
+    *error = plan->layout == NULL ? 0 : stage_build(plan->layout, plan->layout_fds, path);
+    return *error != 0 ? STEP_LAYOUT : STEP_NONE;
 }
 
 /* Each function that a handler was set for is the host's: none may run here. Ignored signals would be inherited. */
@@ -138,8 +141,8 @@ static void arrange_fds(const struct launch_plan *plan, int null_fd, int status_
             fail_child(status_fd, STEP_FDS, errno, "");
 }
 
-static void start_program(const struct launch_plan *plan, int null_fd, int status_fd) __attribute__((noreturn));
-static void start_program(const struct launch_plan *plan, int null_fd, int status_fd)
+/* The program's pid; it runs when this returns. */
+static pid_t spawn(const struct launch_plan *plan, int null_fd, int status_fd)
 {
     static char *const empty[] = {NULL};
     arrange_fds(plan, null_fd, status_fd);
@@ -156,7 +159,39 @@ static void start_program(const struct launch_plan *plan, int null_fd, int statu
     }
     if (pid < 0)
         fail_child(status_fd, STEP_EXEC, errno, "");
+    return pid;
+}
+
+static void start_program(const struct launch_plan *plan, int null_fd, int status_fd) __attribute__((noreturn));
+static void start_program(const struct launch_plan *plan, int null_fd, int status_fd)
+{
+    const char *path = "";
+    int error = 0, step = make_inside(plan, &error, &path);
+    if (step != STEP_NONE)
+        fail_child(status_fd, step, error, path);
+    (void)spawn(plan, null_fd, status_fd);
     _exit(0);
+}
+
+/* The program starts while the layout is made, since loading it takes as long: it waits for its arguments. They are one
+ * write to a pipe, so it gets all or none; with none it has no file system in which the guest could be executed. */
+static void start_beside_layout(const struct launch_plan *plan, int null_fd, int status_fd) __attribute__((noreturn));
+static void start_beside_layout(const struct launch_plan *plan, int null_fd, int status_fd)
+{
+    const char *path = "";
+    int error = 0, args[2];
+    if (pipe2(args, O_CLOEXEC) != 0 || dup2(args[0], plan->args_fd) < 0)
+        fail_child(status_fd, STEP_FDS, errno, "");
+    pid_t pid = spawn(plan, null_fd, status_fd);
+    int step = make_inside(plan, &error, &path);
+    if (step == STEP_NONE && write(args[1], plan->args, plan->args_len) != (ssize_t)plan->args_len) {
+        error = errno;
+        step = STEP_FDS;
+    }
+    if (step == STEP_NONE)
+        _exit(0);
+    (void)kill(pid, SIGKILL);
+    fail_child(status_fd, step, error, path);
 }
 
 struct channel {
@@ -177,6 +212,8 @@ static void run_child(const struct launch_plan *plan, const struct channel *chan
         enter_namespaces(plan, channel->status[1]);
     if (plan->run != NULL)
         _exit(plan->run(plan->user));
+    if (plan->layout != NULL)
+        start_beside_layout(plan, channel->null_fd, channel->status[1]);
     start_program(plan, channel->null_fd, channel->status[1]);
 }
 
@@ -382,6 +419,8 @@ static sbx_status fail_fork(const struct launch_plan *plan, int error, struct sb
 sbx_status launch_start(const struct launch_plan *plan, struct sbx_call *call, int *map_failed)
 {
     CLEANUP(finish_channel) struct channel channel = {{-1, -1}, {-1, -1}, -1};
+    if (plan->layout != NULL && plan->args_len > PIPE_BUF)
+        return call_fail(call, SBX_E_TOO_LARGE, "%s: the arguments are too long", plan->step);
     sbx_status status = open_channel(&channel, plan, call);
     if (status != SBX_OK)
         return status;

@@ -32,6 +32,9 @@ struct launch_plan {
 
     int program_fd; /* executed with argv and an empty environment */
     char *const *argv;
+    int args_fd; /* with a layout: the number under which the program reads `args`, once the layout is made */
+    const char *args;
+    size_t args_len;     /* at most PIPE_BUF: they arrive whole, or not at all */
     const int *keep_fds; /* inherited under their own numbers, which are above 2 */
     size_t keep_count;
     int err_fd;            /* the program's stderr; in and out are /dev/null */

@@ -11,12 +11,13 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+enum { TRIES = 64 };
+
 /* --- its place -----------------------------------------------------------------------------------------------------
  */
 
 struct census { /* of the sandboxes that live or are being made */
     size_t count;
-    char same_token[RECORD_ID_LENGTH + 1];
     char same_name[RECORD_ID_LENGTH + 1];
 };
 
@@ -36,36 +37,87 @@ static sbx_status count_others(struct making *m, struct census *census)
             sandbox_state(m->b, &other) == SANDBOX_DEAD)
             continue;
         census->count++;
-        if (same(other.token, m->record.token))
-            memcpy(census->same_token, other.id, sizeof census->same_token);
         if (same(other.name, m->record.name))
             memcpy(census->same_name, other.id, sizeof census->same_name);
     }
     return status;
 }
 
-static sbx_status make_entry(struct making *m)
+/* A token leads to its id, so that it finds its sandbox without a look at any other; `turn` is for two tokens that lead
+ * to one. FNV-1a, then a mixer, since its last bytes alone hardly change the first digits. */
+static uint64_t hash_token(const char *token, uint64_t turn)
 {
-    for (int tries = 0; tries < 16; tries++) {
-        unsigned char random[RECORD_ID_LENGTH / 2];
-        if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-            return call_fail_errno(m->call, errno, "create: random numbers");
-        for (size_t i = 0; i < sizeof random; i++)
-            (void)snprintf(m->id + 2 * i, 3, "%02x", random[i]);
-        if (mkdirat(m->runtime_fd, m->id, 0700) != 0) {
-            if (errno == EEXIST)
-                continue;
-            return call_fail_errno(m->call, errno, "create: '%s'", m->b->store.path[STORE_RUNTIME]);
-        }
-        m->entry_fd = store_open_entry(m->runtime_fd, m->id);
-        if (m->entry_fd >= 0 && store_try_lock(m->entry_fd))
-            break;
-        create_close(&m->entry_fd, 1); /* a sweep was faster */
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (; *token != '\0'; token++)
+        hash = (hash ^ (unsigned char)*token) * UINT64_C(1099511628211);
+    hash += turn * UINT64_C(0x9e3779b97f4a7c15);
+    hash = (hash ^ hash >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    hash = (hash ^ hash >> 27) * UINT64_C(0x94d049bb133111eb);
+    return hash ^ hash >> 31;
+}
+
+enum { ENTRY_OTHER, ENTRY_TWIN, ENTRY_FREE };
+
+/* What is at our token's id: waits for whoever is at it. */
+static sbx_status look_at_entry(struct making *m, int *answer)
+{
+    CLEANUP(record_finish) struct record other = {0};
+    CLEANUP_FD int fd = store_open_entry(m->runtime_fd, m->id);
+    *answer = ENTRY_FREE;
+    sbx_status status = fd < 0 ? SBX_E_NOT_FOUND : store_lock(fd, m->id, m->call);
+    if (status != SBX_OK)
+        return status == SBX_E_NOT_FOUND ? SBX_OK : status;
+    int error = record_read(fd, &other);
+    if (error == 0 && sandbox_state(m->b, &other) >= SANDBOX_RUNNING) {
+        *answer = same(other.token, m->record.token) ? ENTRY_TWIN : ENTRY_OTHER;
+        return SBX_OK;
     }
-    if (m->entry_fd < 0)
-        return call_fail(m->call, SBX_E_BUSY, "create: no free id");
-    m->record.id = m->id;
+    (void)close(steal_fd(&fd)); /* a leftover: the lock is the cleaner's now */
+    sandbox_clean(m->b, m->runtime_fd, m->id);
     return SBX_OK;
+}
+
+static sbx_status next_id(struct making *m, uint64_t turn)
+{
+    uint64_t number = 0;
+    if (m->record.token != NULL)
+        number = hash_token(m->record.token, turn);
+    else if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+        return call_fail_errno(m->call, errno, "create: random numbers");
+    (void)snprintf(m->id, sizeof m->id, "%016llx", (unsigned long long)number);
+    return SBX_OK;
+}
+
+/* A locked directory of its own. twin_id is set instead when the token has its sandbox. */
+static sbx_status make_entry(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
+{
+    uint64_t turn = 0;
+    for (int tries = 0; tries < TRIES; tries++) {
+        int answer = ENTRY_FREE;
+        sbx_status status = next_id(m, turn);
+        if (status != SBX_OK)
+            return status;
+        if (mkdirat(m->runtime_fd, m->id, 0700) == 0) {
+            m->entry_fd = store_open_entry(m->runtime_fd, m->id);
+            if (m->entry_fd >= 0 && store_try_lock(m->entry_fd)) {
+                m->record.id = m->id;
+                return SBX_OK;
+            }
+            create_close(&m->entry_fd, 1); /* a sweep was faster */
+            continue;
+        }
+        if (errno != EEXIST)
+            return call_fail_errno(m->call, errno, "create: '%s'", m->b->store.path[STORE_RUNTIME]);
+        status = m->record.token == NULL ? SBX_OK : look_at_entry(m, &answer);
+        if (status != SBX_OK)
+            return status;
+        if (answer == ENTRY_TWIN) {
+            memcpy(twin_id, m->id, sizeof m->id);
+            return SBX_OK;
+        }
+        turn += answer == ENTRY_OTHER;
+    }
+    return call_fail(m->call, SBX_E_BUSY, "create: no free id");
 }
 
 sbx_status place_record(struct making *m, int64_t pid)
@@ -80,32 +132,42 @@ sbx_status place_record(struct making *m, int64_t pid)
 
 static int is_alone(const struct making *m)
 {
-    return m->record.name == NULL && m->record.token == NULL && m->b->config.max_sandboxes == 0;
+    return m->record.name == NULL && m->b->config.max_sandboxes == 0;
 }
 
-static sbx_status claim(struct making *m)
+static sbx_status take_ids(struct making *m)
 {
     uint64_t seed = 0;
-    sbx_status status = make_entry(m);
-    if (status != SBX_OK)
-        return status;
+    const char *user = m->record.user;
     memcpy(&seed, m->id, sizeof seed);
-    status = ids_choose(&m->b->config.ids, seed * UINT64_C(0x9e3779b97f4a7c15) >> 20, m->call, &m->record.ids);
-    if (status == SBX_OK && m->record.ids.kind == IDS_SINGLE && m->record.user != NULL &&
-        strcmp(m->record.user, "sandbox") != 0 && strcmp(m->record.user, "1000") != 0)
-        status = call_fail(m->call, SBX_E_UNSUPPORTED,
-                           "create: user '%s': without subordinate ids a sandbox has the user sandbox (1000) alone; "
-                           "see sbx-local(7)",
-                           m->record.user);
+    seed = seed * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+    sbx_status status = ids_choose(&m->b->config.ids, seed, m->call, &m->record.ids);
+    if (status != SBX_OK || m->record.ids.kind != IDS_SINGLE) {
+        m->record.processes = m->b->config.processes;
+        return status;
+    }
+    if (user == NULL || strcmp(user, "sandbox") == 0 || strcmp(user, "1000") == 0)
+        return SBX_OK;
+    return call_fail(m->call, SBX_E_UNSUPPORTED,
+                     "create: user '%s': without subordinate ids a sandbox has the user sandbox (1000) alone; see "
+                     "sbx-local(7)",
+                     user);
+}
+
+static sbx_status claim(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
+{
+    sbx_status status = make_entry(m, twin_id);
+    if (status != SBX_OK || twin_id[0] != '\0')
+        return status;
+    status = take_ids(m);
     if (status == SBX_OK)
         status = cgroup_create(m->id, m->args.memory_mib, m->args.cpu_millis, m->call, &m->cgroup);
     if (status != SBX_OK)
         return status;
-    m->record.processes = m->record.ids.kind == IDS_SINGLE ? 0 : m->b->config.processes;
     m->record.cgroup_count = m->cgroup.count;
     for (size_t i = 0; i < m->cgroup.count; i++)
         m->record.cgroups[i] = m->cgroup.dirs[i];
-    /* Without a name, a token, a number or a cgroup nobody needs to know of it before it runs. */
+    /* Without a name, a number or a cgroup nobody needs to know of it before it runs. */
     if (!is_alone(m) || m->cgroup.count != 0)
         status = place_record(m, 0);
     if (status != SBX_OK)
@@ -114,7 +176,7 @@ static sbx_status claim(struct making *m)
     return error == 0 ? SBX_OK : call_fail_errno(m->call, error, "create: writing the sandbox's environment");
 }
 
-/* Under the folder's lock, where names, tokens or a number of sandboxes must agree. */
+/* Under the folder's lock, where names or a number of sandboxes must agree. */
 static sbx_status claim_if_alone(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
 {
     struct census census = {.count = 0};
@@ -127,17 +189,13 @@ static sbx_status claim_if_alone(struct making *m, char twin_id[RECORD_ID_LENGTH
         status = count_others(m, &census);
     if (status != SBX_OK)
         return status;
-    if (census.same_token[0] != '\0') {
-        memcpy(twin_id, census.same_token, sizeof census.same_token);
-        return SBX_OK;
-    }
     if (census.same_name[0] != '\0')
         return call_fail(m->call, SBX_E_EXISTS, "create: name '%s' is taken by sandbox %s", m->record.name,
                          census.same_name);
     if (max != 0 && census.count >= max)
         return call_fail(m->call, SBX_E_QUOTA, "create: there are %zu sandboxes; max_sandboxes is %u", census.count,
                          max);
-    return claim(m);
+    return claim(m, twin_id);
 }
 
 sbx_status place_reserve(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
@@ -148,7 +206,7 @@ sbx_status place_reserve(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
         status = store_open(&m->b->store, STORE_RUNTIME, 1, m->call, &m->runtime_fd);
     if (status != SBX_OK)
         return status;
-    return is_alone(m) ? claim(m) : claim_if_alone(m, twin_id);
+    return is_alone(m) ? claim(m, twin_id) : claim_if_alone(m, twin_id);
 }
 
 /* --- its directories ------------------------------------------------------------------------------------------------

@@ -100,8 +100,6 @@ sbx_status sandbox_load(int runtime_fd, const char *id, struct sbx_call *call, s
     return SBX_OK;
 }
 
-static void clean_if_dead(struct sbx_backend *b, int runtime_fd, const char *id);
-
 static sbx_status find_by_name(struct sbx_backend *b, int runtime_fd, const char *name, struct sbx_call *call,
                                struct record *record, int *entry_fd)
 {
@@ -138,7 +136,7 @@ sbx_status sandbox_find(struct sbx_backend *b, const char *id_or_name, struct sb
     if (foreign)
         return call_fail(call, SBX_E_UNAVAILABLE, "sandbox %s belongs to another pid namespace of this machine",
                          id_or_name);
-    clean_if_dead(b, runtime_fd, id_or_name);
+    sandbox_clean(b, runtime_fd, id_or_name);
     return fail_missing(id_or_name, call);
 }
 
@@ -334,7 +332,7 @@ sbx_status sandbox_destroy(struct sbx_backend *b, const char *id, struct sbx_cal
 
 /* --- leftovers --------------------------------------------------------------------------------------------------- */
 
-static void clean_if_dead(struct sbx_backend *b, int runtime_fd, const char *id)
+void sandbox_clean(struct sbx_backend *b, int runtime_fd, const char *id)
 {
     CLEANUP_FD int entry_fd = store_open_entry(runtime_fd, id);
     CLEANUP(record_finish) struct record record = {0};
@@ -395,7 +393,7 @@ static void sweep_folder(struct sbx_backend *b, int runtime_fd, int state_fd, si
         if (state_fd >= 0)
             clean_orphan_tree(b, runtime_fd, id);
         else
-            clean_if_dead(b, runtime_fd, id);
+            sandbox_clean(b, runtime_fd, id);
     }
 }
 

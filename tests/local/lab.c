@@ -8,9 +8,11 @@
 
 #include <dlfcn.h>
 #include <ftw.h>
+#include <spawn.h>
+#include <sys/wait.h>
 #include <time.h>
 
-enum { CAPTURE = 64 << 20, KEYS = 24, DEFAULT_MS = 60000 };
+enum { CAPTURE = 64 << 20, KEYS = 24, DEFAULT_MS = 60000, RECORD_TEXT = 64 };
 
 static int64_t now_ns(void)
 {
@@ -69,8 +71,32 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return 0;
 }
 
+static int32_t note_id(void *user, const struct sbx_info *info)
+{
+    (void)snprintf(user, RECORD_TEXT, "%s", info->id);
+    return 1;
+}
+
+/* What a failed test leaves behind. */
+static void remove_all(struct lab *lab)
+{
+    char id[RECORD_TEXT];
+    struct sbx_list_args args = {.size = sizeof args};
+    struct sbx_info_sink sink = {.size = sizeof sink, .user = id, .item = note_id};
+    for (;;) {
+        struct sbx_handle *h = NULL;
+        id[0] = '\0';
+        (void)lab->plugin->backend->list(lab->backend, lab_call(lab, DEFAULT_MS), &args, &sink);
+        if (id[0] == '\0' || lab->plugin->backend->attach(lab->backend, lab_call(lab, DEFAULT_MS), id, &h) != SBX_OK)
+            return;
+        (void)lab_remove(lab, h);
+    }
+}
+
 void lab_close(struct lab *lab)
 {
+    if (lab->backend != NULL && lab->own_dir)
+        remove_all(lab);
     if (lab->plugin != NULL)
         lab->plugin->backend->close(lab->backend);
     lab->backend = NULL;
@@ -185,6 +211,17 @@ const char *lab_fact(struct lab *lab, struct sbx_handle *h, const char *key, cha
     value[0] = '\0';
     (void)lab->plugin->handle->info(h, lab_call(lab, DEFAULT_MS), &sink);
     return value;
+}
+
+int lab_sh(const char *line)
+{
+    char sh[] = "sh", c[] = "-c";
+    char *argv[] = {sh, c, (char *)(uintptr_t)line, NULL};
+    pid_t pid = 0;
+    int status = 0;
+    if (posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ) != 0 || waitpid(pid, &status, 0) != pid)
+        return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 int lab_works(void)

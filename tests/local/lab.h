@@ -45,6 +45,8 @@ int lab_count(struct lab *lab);
 int lab_entries(const char *base);
 /* The value of a fact or label that info reports; "" when there is none. Static until the next call. */
 const char *lab_fact(struct lab *lab, struct sbx_handle *h, const char *key, char *value, size_t cap);
+/* Runs a line of shell on the host; its exit code. */
+int lab_sh(const char *line);
 /* Whether sandboxes can be made on this machine at all; prints "SKIP: reason" when not. */
 int lab_works(void);
 

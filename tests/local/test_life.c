@@ -379,7 +379,7 @@ static void an_image_is_only_read(void **state)
                    "mkdir -p %s/usr %s/home/other %s/data && chmod 777 %s/data && echo hello >%s/data/f && "
                    "ln -s usr/bin %s/bin && ln -s usr/lib %s/lib && ln -s usr/lib64 %s/lib64 && mkdir %s/proc",
                    image, image, image, image, image, image, image, image, image);
-    assert_int_equal(system(line), 0);
+    assert_int_equal(lab_sh(line), 0);
     struct lab second;
     struct sbx_kv bind = {"bind_ro", "/usr"};
     assert_int_equal(lab_open(&second, lab->dir, &bind, 1), SBX_OK);
@@ -390,7 +390,7 @@ static void an_image_is_only_read(void **state)
     assert_int_equal(lab_remove(&second, h), SBX_OK);
     lab_close(&second);
     (void)snprintf(line, sizeof line, "test ! -e %s/data/g && test ! -e %s/x && rm -r %s", image, image, image);
-    assert_int_equal(system(line), 0);
+    assert_int_equal(lab_sh(line), 0);
 }
 
 static void disk_limit_holds(void **state)
@@ -458,9 +458,9 @@ static void memory_limit_holds_and_is_reported(void **state)
     char find[128];
     (void)snprintf(find, sizeof find, "find /sys/fs/cgroup -name 'sbx-%s' | wc -l | grep -qx 0",
                    lab->plugin->handle->id(h));
-    assert_int_not_equal(system(find), 0);
+    assert_int_not_equal(lab_sh(find), 0);
     assert_int_equal(lab->plugin->handle->remove(h, lab_call(lab, 30000)), SBX_OK);
-    assert_int_equal(system(find), 0);
+    assert_int_equal(lab_sh(find), 0);
     lab->plugin->handle->release(h);
 }
 
