@@ -213,21 +213,29 @@ static void on_report(struct command *c, const struct keeper_report *r)
     keeper_close(&c->keeper);
 }
 
-static void pump(struct command *c)
+static void hear(struct command *c)
 {
-    if (c->losing && !command_is_over(c) && (c->keeper.pid < 0 || clock_now_ns() >= c->kill_until_ns))
-        lost(c);
     while (c->got != 0 && !c->losing && !command_is_over(c)) {
         struct keeper_report r;
         ssize_t n = recv(c->keeper.sock, &r, sizeof r, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            break;
+            return;
         if (n == (ssize_t)sizeof r)
             on_report(c, &r);
         else
             lose(c);
     }
-    if (c->killing && !c->losing && !command_is_over(c) && clock_now_ns() >= c->kill_until_ns)
+}
+
+static void pump(struct command *c)
+{
+    hear(c);
+    if (command_is_over(c))
+        return;
+    int late = c->kill_until_ns != 0 && clock_now_ns() >= c->kill_until_ns;
+    if (c->losing && (late || c->keeper.pid < 0))
+        lost(c);
+    else if (!c->losing && late)
         lose(c);
 }
 
@@ -239,7 +247,7 @@ void command_watch_all(struct guest *g, struct watch *w)
             continue;
         if (!c->losing)
             watch_fd(w, c->keeper.sock, POLLIN, &c->got);
-        if (c->killing || c->losing)
+        if (c->kill_until_ns != 0)
             watch_until(w, c->kill_until_ns);
     }
 }

@@ -66,6 +66,7 @@ struct guest {
     int64_t deadline_ns; /* clock_boot_ns; 0: none */
     int ending;          /* the loop is left once it is 1 */
 
+    int64_t accept_after_ns;
     struct conn *conns;
     unsigned conn_count;
     struct command *commands;

@@ -19,6 +19,8 @@
 #include "guest/request.h"
 #include "guest/tree.h"
 
+enum { ACCEPT_PAUSE_NS = 50000000 };
+
 static int64_t clock_ns(clockid_t id)
 {
     struct timespec t;
@@ -87,12 +89,27 @@ static void accept_one(struct guest *g)
     struct ucred peer;
     socklen_t size = sizeof peer;
     CLEANUP_FD int fd = accept4(g->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+            g->accept_after_ns = clock_now_ns() + ACCEPT_PAUSE_NS;
         return;
+    }
     if (!g->any_peer && (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid != 0))
         return;
     if (conn_open(g, fd, fd) != NULL)
         (void)steal_fd(&fd);
+}
+
+/* Not while there are too many connections, nor for a while after descriptors ran out. */
+static void watch_listener(struct guest *g, struct watch *w, short *got)
+{
+    if (g->listen_fd < 0 || g->conn_count >= GUEST_MAX_CONNECTIONS)
+        return;
+    if (g->accept_after_ns > clock_now_ns()) {
+        watch_until(w, g->accept_after_ns);
+        return;
+    }
+    watch_fd(w, g->listen_fd, POLLIN, got);
 }
 
 /* SIGTERM counts only from outside of our namespace (pid 0), or where we are no init. */
@@ -125,8 +142,7 @@ static void turn(struct guest *g, struct watch *w)
     w->until_ns = 0;
     w->failed = 0;
     watch_fd(w, g->signal_fd, POLLIN, &got_signal);
-    if (g->listen_fd >= 0 && g->conn_count < GUEST_MAX_CONNECTIONS)
-        watch_fd(w, g->listen_fd, POLLIN, &got_listen);
+    watch_listener(g, w, &got_listen);
     if (g->lifeline_fd >= 0)
         watch_fd(w, g->lifeline_fd, POLLIN, &got_lifeline);
     command_watch_all(g, w);
