@@ -18,6 +18,7 @@ struct border_call {
     struct log *log;
     const char *verb;
     const char *subject; /* INSTANCE or INSTANCE/ID; may be NULL */
+    unsigned slots;      /* entered so far */
 };
 
 /* SBX_E_INVALID or SBX_E_UNSUPPORTED for options that are not understood. Texts are lent until border_end. */
