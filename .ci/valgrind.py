@@ -28,15 +28,19 @@ def properties_of(test):
     return {one["name"]: one["value"] for one in test.get("properties", [])}
 
 
+def is_ours(path, build):
+    """A program that this build made, and not a script or its interpreter."""
+    with open(path, "rb") as program:
+        return path.startswith(build + os.sep) and program.read(4) == b"\x7fELF"
+
+
 def run(test, build):
     """(name, exit code, output) of one test."""
     properties = properties_of(test)
     environment = dict(os.environ)
     environment.update(one.split("=", 1) for one in properties.get("ENVIRONMENT", []))
     command = test["command"]
-    with open(command[0], "rb") as program:
-        is_program = program.read(4) == b"\x7fELF"
-    if is_program:
+    if is_ours(command[0], build):
         command = VALGRIND + command
     else:
         environment["SBX_WRAP"] = " ".join(VALGRIND)
@@ -52,7 +56,7 @@ def run(test, build):
 
 
 def main():
-    build, junit, jobs = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    build, junit, jobs = os.path.abspath(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     tests = core_tests(build)
     suite = ElementTree.Element("testsuite", name="valgrind")
     failed = 0
