@@ -8,12 +8,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "guest/tree.h"
 #include "guest/user.h"
 
@@ -201,6 +203,17 @@ static ssize_t receive(void *buf, size_t size, int *fds, uint32_t *fd_count)
     return n;
 }
 
+/* A launcher's favours, such as being spared when memory runs out, are not for commands. */
+static void drop_favours(void)
+{
+    char first = '0';
+    if (getpriority(PRIO_PROCESS, 0) < 0)
+        (void)setpriority(PRIO_PROCESS, 0, 0);
+    CLEANUP_FD int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    if (fd >= 0 && read(fd, &first, 1) == 1 && first == '-')
+        (void)!pwrite(fd, "0", 1, 0);
+}
+
 void keeper_main(int sock, pid_t guest, const struct spec *inherited)
 {
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -209,6 +222,7 @@ void keeper_main(int sock, pid_t guest, const struct spec *inherited)
         _exit(1);
     close_from(KEEPER_SOCK + 1);
     (void)umask(022);
+    drop_favours();
     struct spec *own = malloc(KEEPER_INLINE);
     if (own == NULL || getppid() != guest)
         _exit(1);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -222,6 +223,21 @@ static void a_lifetime_can_be_set_and_lifted(void **state)
     server_close(&s);
 }
 
+static void priorities_of_the_launcher_do_not_reach_a_command(void **state)
+{
+    struct answer a;
+    (void)state;
+    CLEANUP_FD int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (setpriority(PRIO_PROCESS, 0, -5) != 0)
+        skip_test("a better priority needs root");
+    (void)!write(fd, "-500", 4); /* refused in many containers: then it is 0 anyway */
+    struct client *c = client_open(NULL);
+    client_shell(c, "nice; cat /proc/self/oom_score_adj", &a);
+    assert_string_equal(a.out.data, "0\n0\n");
+    answer_finish(&a);
+    client_close(c);
+}
+
 static void nothing_inherited_reaches_a_command(void **state)
 {
     struct answer a;
@@ -309,6 +325,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(shutdown_answers_and_ends_everything),
         cmocka_unit_test(a_lifetime_can_be_set_and_lifted),
         cmocka_unit_test(nothing_inherited_reaches_a_command),
+        cmocka_unit_test(priorities_of_the_launcher_do_not_reach_a_command),
         cmocka_unit_test(as_init_it_reaps_and_takes_everything_along),
         cmocka_unit_test(an_ordinary_user_serves_itself_alone),
     };
