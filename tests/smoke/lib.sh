@@ -10,6 +10,10 @@ mkdir -m 711 "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME" "$XDG_CONFIG_HOME"
 unset SBX_CONFIG
 
 sbxctl() {
+    # valgrind does not know the system calls (open_tree, pidfd_open) that make and end a sandbox.
+    case ${1-} in
+    create | run | rm) "$build/bin/sbxctl" "$@"; return ;;
+    esac
     # shellcheck disable=SC2086 # the words of SBX_WRAP are words
     ${SBX_WRAP-} "$build/bin/sbxctl" "$@"
 }
