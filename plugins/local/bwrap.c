@@ -5,38 +5,13 @@
 #include "plugins/local/bwrap.h"
 
 #include "base/cleanup.h"
+#include "plugins/local/fds.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 
 enum { ARGS_LIMIT = 1 << 20 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
-
-int bwrap_high_fd(int fd)
-{
-    if (fd < 0 || fd > 2)
-        return fd;
-    int high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    int saved = errno;
-    (void)close(fd);
-    errno = saved;
-    return high;
-}
-
-int bwrap_memory(const char *name, const void *data, size_t len)
-{
-    CLEANUP_FD int fd = bwrap_high_fd(memfd_create(name, MFD_CLOEXEC));
-    for (size_t done = 0; fd >= 0 && done < len;) {
-        ssize_t n = pwrite(fd, (const char *)data + done, len - done, (off_t)done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        done += (size_t)n;
-    }
-    return steal_fd(&fd);
-}
 
 static void put(struct bwrap *b, const char *text)
 {
@@ -92,8 +67,8 @@ static void put_op(struct bwrap *b, const struct layout_op *op)
     case LAYOUT_FILE:
         put_mode(b, op->mode);
         put_fd(b, "--file",
-               op->data != NULL ? bwrap_memory("sbx-file", op->data, strlen(op->data))
-                                : bwrap_high_fd(open(op->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK)));
+               op->data != NULL ? fds_memory("sbx-file", op->data, strlen(op->data))
+                                : fds_high(open(op->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK)));
         put(b, inside);
         break;
     case LAYOUT_BIND:
@@ -167,7 +142,7 @@ sbx_status bwrap_build(const struct bwrap_options *options, struct sbx_call *cal
     put_layout(out, options);
     if (out->args.failed != 0)
         return call_fail_errno(call, out->args.failed, "create: the sandbox's layout");
-    out->args_fd = bwrap_memory("sbx-args", out->args.data, out->args.len);
+    out->args_fd = fds_memory("sbx-args", out->args.data, out->args.len);
     if (out->args_fd < 0)
         return call_fail_errno(call, errno, "create: the sandbox's layout");
     return SBX_OK;

@@ -30,9 +30,4 @@ struct bwrap {
 sbx_status bwrap_build(const struct bwrap_options *options, struct sbx_call *call, struct bwrap *out);
 void bwrap_finish(struct bwrap *bwrap);
 
-/* A close-on-exec descriptor above 2 with these bytes, to be read from the start; -1 and errno. */
-int bwrap_memory(const char *name, const void *data, size_t len);
-/* The same descriptor, or its copy above 2 (the first is then closed). -1 stays -1. */
-int bwrap_high_fd(int fd);
-
 #endif /* SBX_LOCAL_BWRAP_H */

@@ -7,6 +7,7 @@
 #include "plugins/local/launch.h"
 
 #include "base/cleanup.h"
+#include "plugins/local/fds.h"
 #include "plugins/local/stage.h"
 
 #include <fcntl.h>
@@ -130,9 +131,9 @@ static void reset_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void arrange_fds(const struct launch_plan *plan, int null_fd, int status_fd)
+static void arrange_fds(const struct launch_plan *plan, int status_fd)
 {
-    if (dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(plan->err_fd, 2) < 0)
+    if (dup2(plan->err_fd, 2) < 0)
         fail_child(status_fd, STEP_FDS, errno, "");
     if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
         fail_child(status_fd, STEP_FDS, errno, "");
@@ -142,10 +143,10 @@ static void arrange_fds(const struct launch_plan *plan, int null_fd, int status_
 }
 
 /* The program's pid; it runs when this returns. */
-static pid_t spawn(const struct launch_plan *plan, int null_fd, int status_fd)
+static pid_t spawn(const struct launch_plan *plan, int status_fd)
 {
     static char *const empty[] = {NULL};
-    arrange_fds(plan, null_fd, status_fd);
+    arrange_fds(plan, status_fd);
     limit(RLIMIT_CORE, 0, 0);
     limit(RLIMIT_NOFILE, OPEN_FILES_SOFT, OPEN_FILES);
     (void)setsid();
@@ -162,27 +163,27 @@ static pid_t spawn(const struct launch_plan *plan, int null_fd, int status_fd)
     return pid;
 }
 
-static void start_program(const struct launch_plan *plan, int null_fd, int status_fd) __attribute__((noreturn));
-static void start_program(const struct launch_plan *plan, int null_fd, int status_fd)
+static void start_program(const struct launch_plan *plan, int status_fd) __attribute__((noreturn));
+static void start_program(const struct launch_plan *plan, int status_fd)
 {
     const char *path = "";
     int error = 0, step = make_inside(plan, &error, &path);
     if (step != STEP_NONE)
         fail_child(status_fd, step, error, path);
-    (void)spawn(plan, null_fd, status_fd);
+    (void)spawn(plan, status_fd);
     _exit(0);
 }
 
 /* The program starts while the layout is made, since loading it takes as long: it waits for its arguments. They are one
  * write to a pipe, so it gets all or none; with none it has no file system in which the guest could be executed. */
-static void start_beside_layout(const struct launch_plan *plan, int null_fd, int status_fd) __attribute__((noreturn));
-static void start_beside_layout(const struct launch_plan *plan, int null_fd, int status_fd)
+static void start_beside_layout(const struct launch_plan *plan, int status_fd) __attribute__((noreturn));
+static void start_beside_layout(const struct launch_plan *plan, int status_fd)
 {
     const char *path = "";
     int error = 0, args[2];
-    if (pipe2(args, O_CLOEXEC) != 0 || dup2(args[0], plan->args_fd) < 0)
+    if (fds_pipe(args) != 0 || dup2(args[0], plan->args_fd) < 0)
         fail_child(status_fd, STEP_FDS, errno, "");
-    pid_t pid = spawn(plan, null_fd, status_fd);
+    pid_t pid = spawn(plan, status_fd);
     int step = make_inside(plan, &error, &path);
     if (step == STEP_NONE && write(args[1], plan->args, plan->args_len) != (ssize_t)plan->args_len) {
         error = errno;
@@ -205,6 +206,9 @@ static void run_child(const struct launch_plan *plan, const struct channel *chan
 {
     char byte;
     (void)close(channel->go[1]);
+    for (int fd = 0; fd <= 2; fd++) /* so that nothing opened later lands there */
+        if (dup2(channel->null_fd, fd) < 0)
+            _exit(1);
     reset_signals();
     if (read(channel->go[0], &byte, 1) != 1)
         _exit(1); /* the host process ended */
@@ -213,8 +217,8 @@ static void run_child(const struct launch_plan *plan, const struct channel *chan
     if (plan->run != NULL)
         _exit(plan->run(plan->user));
     if (plan->layout != NULL)
-        start_beside_layout(plan, channel->null_fd, channel->status[1]);
-    start_program(plan, channel->null_fd, channel->status[1]);
+        start_beside_layout(plan, channel->status[1]);
+    start_program(plan, channel->status[1]);
 }
 
 /* --- in the host ----------------------------------------------------------------------------------------------- */
@@ -265,20 +269,22 @@ static int write_file(pid_t pid, const char *name, const char *text)
 struct map_job {
     const char *program;
     char *argv[9];
-    int null_fd;
 };
 
+/* Its own child executes it: executing gives a process its exit signal back, which would be the host's. */
 static int exec_map(void *user)
 {
     static char *const empty[] = {NULL};
     struct map_job *job = user;
-    for (int fd = 0; fd <= 2; fd++)
-        if (dup2(job->null_fd, fd) < 0)
-            return 127;
+    int status = 0;
     if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
         return 127;
-    (void)execve(job->program, job->argv, empty);
-    return 127;
+    pid_t pid = vfork();
+    if (pid == 0) {
+        (void)execve(job->program, job->argv, empty);
+        _exit(127);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 127;
 }
 
 /* newuidmap PID 0 OWN 1 1 FIRST COUNT. 0 or -1. */
@@ -293,10 +299,10 @@ static int map_by_program(pid_t pid, int gid, const struct ids *ids, const struc
     (void)snprintf(first, sizeof first, "%u", gid ? ids->gid_first : ids->uid_first);
     (void)snprintf(count, sizeof count, "%u", gid ? ids->gid_count : ids->uid_count);
     char zero[] = "0", one[] = "1", inside_one[] = "1", name[] = "newidmap";
-    struct map_job job = {program, {name, pid_text, zero, own, one, inside_one, first, count, NULL}, channel->null_fd};
+    struct map_job job = {program, {name, pid_text, zero, own, one, inside_one, first, count, NULL}};
     struct launch_plan plan = {.run = exec_map, .user = &job};
     struct channel ready = {{-1, -1}, {channel->status[0], channel->status[1]}, channel->null_fd};
-    if (pipe2(ready.go, O_CLOEXEC) != 0)
+    if (fds_pipe(ready.go) != 0)
         return -1;
     pid_t helper = fork_quietly(0, &plan, &ready);
     if (helper > 0 && write(ready.go[1], "g", 1) != 1)
@@ -403,8 +409,8 @@ static sbx_status read_status(const struct launch_plan *plan, int fd, struct sbx
 
 static sbx_status open_channel(struct channel *channel, const struct launch_plan *plan, struct sbx_call *call)
 {
-    channel->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (channel->null_fd < 0 || pipe2(channel->go, O_CLOEXEC) != 0 || pipe2(channel->status, O_CLOEXEC) != 0)
+    channel->null_fd = fds_high(open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (channel->null_fd < 0 || fds_pipe(channel->go) != 0 || fds_pipe(channel->status) != 0)
         return call_fail_errno(call, errno, "%s: descriptors", plan->step);
     return SBX_OK;
 }

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "plugins/local/cgroup.h"
+#include "plugins/local/fds.h"
 #include "plugins/local/launch.h"
 #include "plugins/local/tree.h"
 
@@ -370,7 +371,7 @@ static void clean_orphan_tree(struct sbx_backend *b, int runtime_fd, const char 
 static void clean_old_trees(struct sbx_backend *b, int state_fd)
 {
     struct ids ids;
-    CLEANUP_FD int parent_fd = openat(state_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP_FD int parent_fd = fds_high(openat(state_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     CLEANUP_FD int list_fd = parent_fd < 0 ? -1 : openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP_DIR DIR *dir = list_fd < 0 ? NULL : fdopendir(list_fd);
     if (dir == NULL)

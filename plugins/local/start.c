@@ -5,6 +5,7 @@
 #include "plugins/local/create.h"
 
 #include "base/cleanup.h"
+#include "plugins/local/fds.h"
 #include "plugins/local/seccomp.h"
 
 #include <fcntl.h>
@@ -14,23 +15,14 @@
 enum { START_MS = 60000, GUEST_ARGS = 24 };
 #define MS_NS INT64_C(1000000)
 
-static int high_pipe(int fds[2])
-{
-    if (pipe2(fds, O_CLOEXEC) != 0)
-        return -1;
-    fds[0] = bwrap_high_fd(fds[0]);
-    fds[1] = bwrap_high_fd(fds[1]);
-    return fds[0] >= 0 && fds[1] >= 0 ? 0 : -1;
-}
-
 static sbx_status open_channels(struct making *m)
 {
-    m->listen_fd = bwrap_high_fd(sandbox_listen(m->entry_fd));
-    if (m->listen_fd < 0 || high_pipe(m->ready) != 0 || high_pipe(m->err) != 0)
+    m->listen_fd = fds_high(sandbox_listen(m->entry_fd));
+    if (m->listen_fd < 0 || fds_pipe(m->ready) != 0 || fds_pipe(m->err) != 0)
         return call_fail_errno(m->call, errno, "create: the sandbox's socket");
-    if (m->record.bound != 0 && high_pipe(m->lifeline) != 0)
+    if (m->record.bound != 0 && fds_pipe(m->lifeline) != 0)
         return call_fail_errno(m->call, errno, "create: the sandbox's lifeline");
-    m->info_fd = bwrap_high_fd(memfd_create("sbx-info", MFD_CLOEXEC));
+    m->info_fd = fds_high(memfd_create("sbx-info", MFD_CLOEXEC));
     if (m->info_fd < 0)
         return call_fail_errno(m->call, errno, "create: memory");
     (void)fcntl(m->err[0], F_SETFL, O_NONBLOCK);
@@ -81,7 +73,7 @@ static sbx_status build_layout(struct making *m, int *needs_workdir)
         .network = (uint32_t)m->record.network,
         .layout = &m->layout,
         .staged = is_staged(m),
-        .seccomp_fd = bwrap_memory("sbx-seccomp", filter, size),
+        .seccomp_fd = fds_memory("sbx-seccomp", filter, size),
         .info_fd = fcntl(m->info_fd, F_DUPFD_CLOEXEC, 3),
     };
     return bwrap_build(&options, m->call, &m->bwrap);
@@ -150,7 +142,7 @@ static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map
     int keep[BWRAP_FDS + 4];
     struct guest_args guest = {.count = 0};
     size_t steps = 0;
-    CLEANUP_FD int program = open(m->b->config.bwrap, O_PATH | O_CLOEXEC);
+    CLEANUP_FD int program = fds_high(open(m->b->config.bwrap, O_PATH | O_CLOEXEC));
     if (program < 0)
         return call_fail_errno(m->call, errno, "create: '%s'", m->b->config.bwrap);
     (void)layout_ops(&m->layout, &steps);

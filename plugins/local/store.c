@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "plugins/local/fds.h"
 
 #include <fcntl.h>
 #include <pwd.h>
@@ -183,7 +184,9 @@ sbx_status store_open(const struct store *store, int which, int make, struct sbx
     }
     if (at < 0)
         return call_fail_errno(call, errno, "%s: '%s'", verb, store->path[which]);
-    *fd = steal_fd(&at);
+    *fd = fds_high(steal_fd(&at));
+    if (*fd < 0)
+        return call_fail_errno(call, errno, "%s: '%s'", verb, store->path[which]);
     return SBX_OK;
 }
 
