@@ -156,6 +156,12 @@ void frame_data_finish(struct conn *c, size_t len)
         frame_finish(c);
 }
 
+void frame_end_of_stream(struct conn *c, uint32_t id, unsigned stream)
+{
+    head_begin(c, (struct wire_head){.type = FRAME_DATA, .flags = FLAG_EOF, .stream = (uint8_t)stream, .id = id});
+    frame_finish(c);
+}
+
 void frame_credit(struct conn *c, uint32_t id, unsigned stream, uint32_t more)
 {
     unsigned char bytes[4];

@@ -60,6 +60,8 @@ void frame_finish(struct conn *c);
 /* A DATA frame filled in place: where to put up to `room` bytes (NULL: broken), then how many were put; 0 drops it. */
 unsigned char *frame_data_begin(struct conn *c, uint32_t id, unsigned stream, size_t room);
 void frame_data_finish(struct conn *c, size_t len);
+/* A DATA frame without bytes that ends the stream. */
+void frame_end_of_stream(struct conn *c, uint32_t id, unsigned stream);
 void frame_credit(struct conn *c, uint32_t id, unsigned stream, uint32_t more);
 
 #endif /* SBX_GUEST_CONN_H */

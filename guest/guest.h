@@ -22,6 +22,8 @@ enum {
     GUEST_WORKERS = 64,   /* at once */
     GUEST_MAX_JOBS = 256,
     GUEST_MAX_SHELLS = 64,
+    GUEST_SHELL_TEXT = 1 << 20,   /* one command */
+    GUEST_SHELL_TEXTS = 32 << 20, /* all that wait */
     GUEST_SHELL_BACK_MS = 1000,   /* for a shell to come back once what it ran was killed */
     GUEST_KEPT_BYTES = 128 << 20, /* output of all jobs together */
     GUEST_MESSAGE_MAX = 400
@@ -76,6 +78,7 @@ struct guest {
     size_t kept_bytes; /* allocated for the output of jobs */
     struct shell *shells;
     unsigned shell_count;
+    size_t shell_text; /* bytes of commands that wait for their turn */
     struct keeper idle[GUEST_IDLE_KEEPERS];
     unsigned idle_count;
     pid_t workers[GUEST_WORKERS]; /* 0: free */

@@ -17,6 +17,7 @@
 #include "guest/conn.h"
 #include "guest/job.h"
 #include "guest/request.h"
+#include "guest/shell.h"
 #include "guest/tree.h"
 
 enum { ACCEPT_PAUSE_NS = 50000000 };
@@ -147,6 +148,7 @@ static void turn(struct guest *g, struct watch *w)
         watch_fd(w, g->lifeline_fd, POLLIN, &got_lifeline);
     command_watch_all(g, w);
     job_watch_all(g, w);
+    shell_watch_all(g, w);
     for (struct conn *c = g->conns; c != NULL; c = c->next) {
         conn_watch(c, w);
         request_watch_all(c, w);
@@ -164,6 +166,7 @@ static void turn(struct guest *g, struct watch *w)
         on_signals(g);
     command_pump_all(g);
     job_pump_all(g);
+    shell_pump_all(g);
     for (struct conn *c = g->conns; c != NULL; c = c->next) {
         if ((c->in_got & (POLLIN | POLLHUP | POLLERR)) != 0)
             conn_read(c);
@@ -197,6 +200,7 @@ static void finish(struct guest *g, struct watch *w)
         conn_close(g->conns);
     }
     job_close_all(g);
+    shell_close_all(g);
     if (!g->is_init) {
         struct tree all = {0};
         (void)tree_kill(&all, GUEST_KILL_MS);

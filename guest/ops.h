@@ -29,6 +29,10 @@ extern const struct request_kind op_job_output;
 extern const struct request_kind op_job_feed;
 extern const struct request_kind op_job_list;
 extern const struct request_kind op_job_forget;
+extern const struct request_kind op_shell_exec;
+extern const struct request_kind op_shell_close;
+extern const struct request_kind op_shell_list;
+extern const struct request_kind op_dial;
 
 #define FIELD(tag) (UINT64_C(1) << (tag))
 

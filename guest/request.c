@@ -9,10 +9,10 @@
 #include "guest/ops.h"
 
 static const struct request_kind *const KINDS[] = {
-    &op_exec,       &op_read,      &op_write,    &op_stat,       &op_list,     &op_mkdir,
-    &op_remove,     &op_rename,    &op_tar_get,  &op_tar_put,    &op_info,     &op_shutdown,
-    &op_lifetime,   &op_job_start, &op_job_info, &op_job_wait,   &op_job_kill, &op_job_signal,
-    &op_job_output, &op_job_feed,  &op_job_list, &op_job_forget,
+    &op_exec,       &op_read,       &op_write,       &op_stat,       &op_list,       &op_mkdir,    &op_remove,
+    &op_rename,     &op_tar_get,    &op_tar_put,     &op_info,       &op_shutdown,   &op_lifetime, &op_job_start,
+    &op_job_info,   &op_job_wait,   &op_job_kill,    &op_job_signal, &op_job_output, &op_job_feed, &op_job_list,
+    &op_job_forget, &op_shell_exec, &op_shell_close, &op_shell_list, &op_dial,
 };
 
 uint64_t request_features(void)

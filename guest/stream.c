@@ -74,7 +74,7 @@ static void in_type_eof(struct stream_in *s)
 
 static void in_end(struct stream_in *s, struct request *r)
 {
-    if (!s->eof || s->len > 0 || s->fd < 0)
+    if (!s->eof || s->len > 0 || s->fd < 0 || s->held)
         return;
     s->eof = 0;
     if (s->tty)
@@ -86,13 +86,13 @@ static void in_end(struct stream_in *s, struct request *r)
 void stream_in_feed(struct stream_in *s, struct request *r, const unsigned char *data, size_t len, int eof)
 {
     s->eof = eof;
-    if (s->len == 0 && len > 0) {
+    if (s->len == 0 && len > 0 && !s->held) {
         size_t done = in_write(s, r, data, len);
         request_consumed(r, done);
         data += done;
         len -= done;
     }
-    if (len > 0 && s->fd >= 0) {
+    if (len > 0 && (s->fd >= 0 || s->held)) {
         if (s->data == NULL && (s->data = malloc(WIRE_WINDOW)) == NULL) {
             r->c->broken = 1;
             return;

@@ -16,6 +16,7 @@ struct stream_in {
     size_t len;
     int eof;
     int broken; /* closed because nobody reads any more */
+    int held;   /* nothing may be written yet */
     int sock;   /* eof shuts this direction of a connection down */
     int tty;    /* eof does not close: stream_in_eof_ready tells the owner to type it */
     unsigned char last;

@@ -107,15 +107,25 @@ static int add(struct table *t, struct process p)
     return 0;
 }
 
-static int is_spared(const struct tree *t, const struct process *p)
+static int is_spared(const struct tree *t, pid_t pid)
 {
     for (size_t i = 0; i < t->spare_count; i++)
-        if (t->spare[i] == p->pid)
+        if (t->spare[i] == pid)
             return 1;
-    return p->tick < t->since;
+    return pid == t->except;
 }
 
-/* Reads /proc and marks what is below us. -1 when /proc cannot be read. */
+static int is_below(const struct tree *tree, const struct table *t, const struct process *p, pid_t root)
+{
+    if (is_spared(tree, p->pid))
+        return 0;
+    if (p->parent == root)
+        return p->tick >= tree->since;
+    const struct process *parent = find(t, p->parent);
+    return parent != NULL && (parent->below || (parent->pid == tree->except && tree->except != 0));
+}
+
+/* Reads /proc and marks what is meant. -1 when /proc cannot be read. */
 static int scan(const struct tree *tree, struct table *t)
 {
     CLEANUP_DIR DIR *dir = opendir("/proc");
@@ -135,8 +145,7 @@ static int scan(const struct tree *tree, struct table *t)
             struct process *p = &t->items[i];
             if (p->below)
                 continue;
-            const struct process *parent = find(t, p->parent);
-            p->below = p->parent == self ? !is_spared(tree, p) : parent != NULL && parent->below;
+            p->below = is_below(tree, t, p, tree->root != 0 ? tree->root : self);
             changed |= p->below;
         }
     }
@@ -185,6 +194,39 @@ void tree_strike(const struct tree *tree)
             send_signal(&before.items[i], SIGKILL);
     free(now.items);
     free(before.items);
+}
+
+size_t tree_signal(const struct tree *tree, int signo)
+{
+    struct table t = {0};
+    size_t count = 0;
+    if (scan(tree, &t) == 0) {
+        for (size_t i = 0; i < t.count; i++) {
+            if (!t.items[i].below)
+                continue;
+            send_signal(&t.items[i], signo);
+            count++;
+        }
+    }
+    free(t.items);
+    return count;
+}
+
+size_t tree_list(const struct tree *tree, pid_t **pids)
+{
+    struct table t = {0};
+    size_t count = 0;
+    *pids = NULL;
+    if (scan(tree, &t) == 0) {
+        for (size_t i = 0; i < t.count; i++)
+            if (t.items[i].below)
+                t.items[count++].pid = t.items[i].pid;
+        *pids = count == 0 ? NULL : malloc(count * sizeof **pids);
+        for (size_t i = 0; *pids != NULL && i < count; i++)
+            (*pids)[i] = t.items[i].pid;
+    }
+    free(t.items);
+    return *pids == NULL ? 0 : count;
 }
 
 /* 1: nothing is left to wait for; 0: something still runs. */

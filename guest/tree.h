@@ -9,10 +9,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Kills every descendant of the calling process and reaps until none is left or `limit_ms` is over. `spare` are direct
- * children that are let live, with what is below them; with `since` not 0 only direct children that began at or after
- * that tick are killed. `main` (0: none) is a child whose wait status is wanted. Answers 0 when nothing was left. */
+/* Which processes are meant: every descendant of `root` (0: of the calling process) but those in `spare`, with what is
+ * below them, and `except` (0: none), though not what is below that. With `since` not 0 only those children of the root
+ * count that began at or after that tick. `main` (0: none) is a child whose wait status is wanted. */
 struct tree {
+    pid_t root;
+    pid_t except;
     const pid_t *spare;
     size_t spare_count;
     uint64_t since;
@@ -20,9 +22,14 @@ struct tree {
     int main_status;
     int main_reaped;
 };
+/* Kills them (root is 0) and reaps until none is left or `limit_ms` is over. Answers 0 when nothing was left. */
 int tree_kill(struct tree *t, int limit_ms);
 /* The signals of that alone, without waiting or reaping. */
 void tree_strike(const struct tree *t);
+/* One signal to each; how many there were. */
+size_t tree_signal(const struct tree *t, int signo);
+/* Those that are there now; the caller frees *pids, which is NULL when there are none. How many. */
+size_t tree_list(const struct tree *t, pid_t **pids);
 
 /* When a process began, in clock ticks since boot; 0: unknown. */
 uint64_t tree_start_tick(pid_t pid);
