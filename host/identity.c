@@ -3,7 +3,11 @@
 
 #include "base/cleanup.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -46,11 +50,11 @@ static void keep_word(char *text)
     text[kept] = '\0';
 }
 
-/* The 22nd field of /proc/self/stat; the second one, in brackets, may hold anything. */
-static void read_start_time(char *out, size_t size)
+/* The 22nd field of a /proc/PID/stat; the second one, in brackets, may hold anything. */
+static void read_start_time(const char *path, char *out, size_t size)
 {
     char stat[1024];
-    read_text("/proc/self/stat", stat, sizeof stat);
+    read_text(path, stat, sizeof stat);
     const char *p = strrchr(stat, ')');
     for (int field = 2; p != NULL && field < 22; field++) {
         p = strchr(p, ' ');
@@ -80,6 +84,47 @@ void identity_owner(char out[IDENTITY_OWNER_SIZE])
     keep_word(machine);
     keep_word(boot);
     keep_word(space);
-    read_start_time(started, sizeof started);
+    read_start_time("/proc/self/stat", started, sizeof started);
     (void)snprintf(out, IDENTITY_OWNER_SIZE, "%.36s:%.40s:%.20s:%ld:%s", machine, boot, space, (long)getpid(), started);
+}
+
+/* Whether the first three parts are ours and known: then its number means the same process here. */
+static int is_our_place(const char *owner)
+{
+    char own[IDENTITY_OWNER_SIZE];
+    identity_owner(own);
+    const char *end = own;
+    for (int part = 0; part < 3; part++) {
+        if (*end == '?')
+            return 0;
+        end = strchr(end, ':');
+        if (end == NULL)
+            return 0;
+        end++;
+    }
+    return strncmp(owner, own, (size_t)(end - own)) == 0;
+}
+
+int identity_owner_state(const char *owner)
+{
+    char path[48];
+    char started[24];
+    char *end = NULL;
+    if (!is_our_place(owner))
+        return IDENTITY_UNKNOWN;
+    const char *number = owner;
+    for (int part = 0; part < 3; part++)
+        number = strchr(number, ':') + 1;
+    errno = 0;
+    long pid = strtol(number, &end, 10);
+    if (errno != 0 || end == number || *end != ':' || pid < 1 || pid > INT_MAX)
+        return IDENTITY_UNKNOWN;
+    /* A process that hides its /proc entry still answers here. */
+    if (kill((pid_t)pid, 0) != 0 && errno == ESRCH)
+        return IDENTITY_DEAD;
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    read_start_time(path, started, sizeof started);
+    if (started[0] == '?' || end[1] < '0' || end[1] > '9')
+        return IDENTITY_UNKNOWN;
+    return strcmp(started, end + 1) == 0 ? IDENTITY_ALIVE : IDENTITY_DEAD;
 }

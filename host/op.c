@@ -144,8 +144,8 @@ static void *worker(void *user)
     return NULL;
 }
 
-/* Threads of the library take no signal: handlers belong to the program. */
-static int start_thread(struct sbx_op *op)
+/* They take no signal: handlers belong to the program. */
+int op_start_thread(pthread_t *thread, void *(*run)(void *), void *user)
 {
     pthread_attr_t attr;
     sigset_t all;
@@ -155,10 +155,7 @@ static int start_thread(struct sbx_op *op)
     (void)pthread_attr_setstacksize(&attr, OP_STACK);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
-    op->has_thread = 1; /* before there is one: the worker reads it */
-    int cause = pthread_create(&op->thread, &attr, worker, op);
-    if (cause != 0)
-        op->has_thread = 0;
+    int cause = pthread_create(thread, &attr, run, user);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attr);
     return cause;
@@ -172,7 +169,7 @@ sbx_status op_launch(struct sbx_op *op, struct sbx_error *error)
         return error_set(error, SBX_E_BUSY, "operation: %d operations are under way already", OP_THREADS_MAX);
     }
     op->has_thread = 1; /* before there is anybody to read it */
-    int cause = start_thread(op);
+    int cause = op_start_thread(&op->thread, worker, op);
     if (cause != 0) {
         op->has_thread = 0;
         atomic_fetch_sub(&op->ctx->ops, 1);

@@ -78,6 +78,8 @@ sbx_status op_begin(struct sbx_op *op, struct border_call *c, const struct op_ca
                     const char *subject, const struct sbx_call_options *call, struct sbx_error *error);
 /* Starts the thread, which calls op->run. On failure the operation is still the caller's to free. */
 sbx_status op_launch(struct sbx_op *op, struct sbx_error *error);
+/* A thread of the library's own. 0 or an errno. */
+int op_start_thread(pthread_t *thread, void *(*run)(void *), void *user);
 
 /* [worker] Hands bytes to the caller's callback, waiting for room. A flow_sink's deliver, with the operation as user.
  */

@@ -567,6 +567,32 @@ SBX_API sbx_status sbx_snapshot_list(sbx_context *ctx, const struct sbx_list_opt
 SBX_API sbx_status sbx_snapshot_remove(sbx_context *ctx, const char *id, const struct sbx_call_options *call,
                                        struct sbx_error *error);
 
+/* --- connections into the sandbox --------------------------------------------------------------------------------- */
+/* One TCP connection to 127.0.0.1:port in the sandbox, carried by in_fd and out_fd until both directions have ended;
+ * the sandbox's end shuts down out_fd's writing half when that is a socket. SBX_E_UNAVAILABLE: nobody listens. */
+SBX_API sbx_status sbx_dial(sbx_sandbox *box, uint32_t port, int32_t in_fd, int32_t out_fd,
+                            const struct sbx_call_options *call, struct sbx_error *error);
+typedef struct sbx_tunnel_handle sbx_tunnel_handle;
+/* Listens on 127.0.0.1:*local_port (0: any; set on return) and serves connections, at most 64 at once, until closed. */
+SBX_API sbx_status sbx_tunnel_open(sbx_sandbox *box, uint32_t port, uint32_t *local_port, sbx_tunnel_handle **out,
+                                   struct sbx_error *error);
+/* Ends the listener and what it carries; before sbx_release. */
+SBX_API void sbx_tunnel_close(sbx_tunnel_handle *tunnel);
+
+/* --- sweeping ----------------------------------------------------------------------------------------------------- */
+enum { SBX_GC_ALL = 1u << 0, SBX_GC_DRY_RUN = 1u << 1 };
+struct sbx_gc_options {
+    uint32_t size;
+    uint32_t flags;
+    const char *provider; /* NULL: every instance */
+};
+/* Removes what expired and what was bound to a process that is proven dead (same host, boot and pid namespace; pid gone
+ * or its start time another); GC_ALL: everything that libsbx made. By label, never by name. Reports each one it
+ * removed, or would, with the reason; `problem` is NULL or why it could not, which is the verdict of the whole, too. */
+SBX_API sbx_status sbx_gc(sbx_context *ctx, const struct sbx_gc_options *options, const struct sbx_call_options *call,
+                          void (*report)(void *user, const char *id, const char *reason, const char *problem),
+                          void *user, struct sbx_error *error);
+
 #ifdef __cplusplus
 }
 #endif
