@@ -81,6 +81,59 @@ static void conversation(struct buf *b)
     request_into(b, 20, &m, 0);
 }
 
+/* What outlives its connection. */
+static void lasting_conversation(struct buf *b)
+{
+    struct message m;
+    hello_into(b);
+    message_init(&m, OP_JOB_START);
+    message_argv(&m, (const char *const[]){"cat", NULL});
+    message_text(&m, F_ID, "j");
+    message_number(&m, F_FLAGS, EXEC_STDIN_OPEN);
+    request_into(b, 1, &m, 9);
+    message_init(&m, OP_JOB_FEED);
+    message_text(&m, F_ID, "j");
+    message_number(&m, F_FLAGS, JOB_FEED_END);
+    request_into(b, 2, &m, 0);
+    frame_into(b, (struct wire_head){.len = 3, .type = FRAME_DATA, .id = 2}, "abc");
+    frame_into(b, (struct wire_head){.len = 0, .type = FRAME_DATA, .flags = FLAG_EOF, .id = 2}, NULL);
+    message_init(&m, OP_JOB_OUTPUT);
+    message_text(&m, F_ID, "j");
+    message_number(&m, F_STREAM, STREAM_OUT);
+    message_number(&m, F_OFFSET, 0);
+    message_number(&m, F_FLAGS, JOB_FOLLOW);
+    request_into(b, 3, &m, 0);
+    message_init(&m, OP_JOB_SIGNAL);
+    message_text(&m, F_ID, "j");
+    message_number(&m, F_SIGNAL, 10);
+    request_into(b, 4, &m, 0);
+    static const uint64_t ops[] = {OP_JOB_INFO, OP_JOB_WAIT, OP_JOB_KILL, OP_JOB_FORGET};
+    for (uint32_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        message_init(&m, ops[i]);
+        message_text(&m, F_ID, "j");
+        request_into(b, 10 + i, &m, 0);
+    }
+    message_init(&m, OP_JOB_LIST);
+    request_into(b, 20, &m, 0);
+    message_init(&m, OP_SHELL_EXEC);
+    message_text(&m, F_NAME, "s");
+    message_text(&m, F_ARG, "X=1; echo $X");
+    message_number(&m, F_TIMEOUT_MS, 50);
+    request_into(b, 21, &m, 30);
+    frame_into(b, (struct wire_head){.len = 4, .type = FRAME_SIGNAL, .id = 21}, "\12\0\0");
+    message_init(&m, OP_SHELL_CLOSE);
+    message_text(&m, F_NAME, "s");
+    request_into(b, 22, &m, 0);
+    message_init(&m, OP_SHELL_LIST);
+    request_into(b, 23, &m, 0);
+    message_init(&m, OP_DIAL);
+    message_number(&m, F_PORT, 9);
+    request_into(b, 24, &m, 0);
+    frame_into(b, (struct wire_head){.len = 3, .type = FRAME_DATA, .flags = FLAG_EOF, .id = 24}, "abc");
+}
+
+static void (*const CONVERSATIONS[])(struct buf *b) = {conversation, lasting_conversation};
+
 /* One guest hears it all, and is still well at the end. */
 static void open_victim(struct server *s)
 {
@@ -116,61 +169,82 @@ static void say(const struct server *s, const void *data, size_t len)
     client_close(c);
 }
 
-static void every_cut_of_a_conversation_is_survived(void **state)
+static void cut(const struct server *victim, void (*what)(struct buf *b))
 {
     struct buf b;
-    struct server victim;
-    (void)state;
-    open_victim(&victim);
     buf_init(&b, 1 << 20);
-    conversation(&b);
+    what(&b);
     for (size_t len = 0; len <= b.len; len++)
-        say(&victim, b.data, len);
+        say(victim, b.data, len);
     buf_finish(&b);
-    close_victim(&victim);
 }
 
-static void every_flip_in_a_head_is_survived(void **state)
+static void every_cut_of_a_conversation_is_survived(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof CONVERSATIONS / sizeof *CONVERSATIONS; i++) {
+        struct server victim;
+        open_victim(&victim);
+        cut(&victim, CONVERSATIONS[i]);
+        close_victim(&victim);
+    }
+}
+
+static void flip_heads(const struct server *victim, void (*what)(struct buf *b))
 {
     struct buf b;
-    struct server victim;
-    (void)state;
-    open_victim(&victim);
     buf_init(&b, 1 << 20);
-    conversation(&b);
+    what(&b);
     for (size_t at = 0; at + WIRE_HEADER <= b.len;) {
         size_t len = wire_get32((unsigned char *)b.data + at);
         for (size_t bit = 0; bit < WIRE_HEADER * 8; bit += 3) {
             char mask = (char)(1u << (bit % 8));
             b.data[at + bit / 8] = (char)(b.data[at + bit / 8] ^ mask);
-            say(&victim, b.data, b.len);
+            say(victim, b.data, b.len);
             b.data[at + bit / 8] = (char)(b.data[at + bit / 8] ^ mask);
         }
         at += WIRE_HEADER + len;
     }
     buf_finish(&b);
-    close_victim(&victim);
 }
 
-static void flips_in_fields_are_survived(void **state)
+static void every_flip_in_a_head_is_survived(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof CONVERSATIONS / sizeof *CONVERSATIONS; i++) {
+        struct server victim;
+        open_victim(&victim);
+        flip_heads(&victim, CONVERSATIONS[i]);
+        close_victim(&victim);
+    }
+}
+
+static void flip_fields(const struct server *victim, void (*what)(struct buf *b))
 {
     struct buf b;
     uint32_t x = 99;
-    struct server victim;
-    (void)state;
-    open_victim(&victim);
     buf_init(&b, 1 << 20);
-    conversation(&b);
+    what(&b);
     for (int i = 0; i < 400; i++) {
         x = x * 1664525u + 1013904223u;
         size_t at = x % b.len;
         char mask = (char)(1u << (x >> 29));
         b.data[at] = (char)(b.data[at] ^ mask);
-        say(&victim, b.data, b.len);
+        say(victim, b.data, b.len);
         b.data[at] = (char)(b.data[at] ^ mask);
     }
     buf_finish(&b);
-    close_victim(&victim);
+}
+
+static void flips_in_fields_are_survived(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof CONVERSATIONS / sizeof *CONVERSATIONS; i++) {
+        struct server victim;
+        open_victim(&victim);
+        flip_fields(&victim, CONVERSATIONS[i]);
+        close_victim(&victim);
+    }
 }
 
 static void garbage_ends_the_connection(void **state)
