@@ -135,11 +135,18 @@ sbx_status handle_report(const struct record *record, const struct sbx_info_sink
     return SBX_OK;
 }
 
+/* Read again: its life may have been extended since, by anybody. */
 static sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out)
 {
-    if (sandbox_state(h->backend, &h->record) != SANDBOX_RUNNING)
+    struct record record = {0};
+    CLEANUP_FD int entry_fd = -1;
+    sbx_status status = sandbox_find(h->backend, h->record.id, call, &record, &entry_fd);
+    if (status == SBX_E_NOT_FOUND)
         return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->record.id);
-    return handle_report(&h->record, out, call);
+    if (status == SBX_OK)
+        status = handle_report(&record, out, call);
+    record_finish(&record);
+    return status;
 }
 
 /* --- requests to the guest --------------------------------------------------------------------------------------- */
@@ -153,7 +160,10 @@ static sbx_status handle_exec(struct sbx_handle *h, struct sbx_call *call, const
                               struct sbx_exec_result *out)
 {
     uint64_t before = oom_kills(h);
-    sbx_status status = guest_exec(h->link, call, args, h->backend->config.timeout_ms, out);
+    struct sbx_exec_args view;
+    sbx_view(&view, sizeof view, args);
+    sbx_status status = view.shell != NULL ? guest_shell_exec(h->link, call, args, h->backend->config.timeout_ms, out)
+                                           : guest_exec(h->link, call, args, h->backend->config.timeout_ms, out);
     if (status == SBX_OK && out != NULL && oom_kills(h) > before) {
         struct sbx_exec_result result;
         sbx_view(&result, sizeof result, out);
@@ -254,7 +264,7 @@ const void *handle_extension(const char *id)
     for (size_t i = 0; id != NULL && i < sizeof extensions / sizeof extensions[0]; i++)
         if (strcmp(id, extensions[i].id) == 0)
             return extensions[i].table;
-    return NULL;
+    return handle_more(id);
 }
 
 static uint32_t handle_support(struct sbx_handle *h, const char *id)

@@ -58,6 +58,8 @@ sbx_status handle_make(struct sbx_backend *b, struct record *record, int entry_f
                        struct sbx_handle **out);
 /* The table of an extension, or NULL. */
 const void *handle_extension(const char *id);
+/* handle_more.c: jobs, shells, connections, life. */
+const void *handle_more(const char *id);
 /* What list and info say of a sandbox. */
 sbx_status handle_report(const struct record *record, const struct sbx_info_sink *out, struct sbx_call *call);
 
