@@ -228,7 +228,8 @@ static void begin(struct shell *s)
     s->before = NULL;
     s->before_count = 0;
     struct tree t = started(s);
-    s->before_count = tree_list(&t, &s->before);
+    if (tree_has_child(t.except, 0) || tree_has_child(t.root, t.except))
+        s->before_count = tree_list(&t, &s->before);
     s->active = call;
     s->busy = 1;
     s->back = s->capped = s->timed_out = 0;

@@ -67,6 +67,19 @@ uint64_t tree_start_tick(pid_t pid)
     return read_stat(pid, &parent, &tick) < 0 ? 0 : tick;
 }
 
+int tree_has_child(pid_t pid, pid_t but)
+{
+    char path[64], text[64];
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (n <= 0)
+        return n < 0;
+    text[n] = '\0';
+    char *end;
+    return strtol(text, &end, 10) != but || (*end == ' ' && end[1] != '\0');
+}
+
 uint64_t tree_count(void)
 {
     CLEANUP_DIR DIR *dir = opendir("/proc");

@@ -31,6 +31,9 @@ size_t tree_signal(const struct tree *t, int signo);
 /* Those that are there now; the caller frees *pids, which is NULL when there are none. How many. */
 size_t tree_list(const struct tree *t, pid_t **pids);
 
+/* Whether it has a child other than `but` (0: any); 1 also where the kernel does not tell. Cheap. */
+int tree_has_child(pid_t pid, pid_t but);
+
 /* When a process began, in clock ticks since boot; 0: unknown. */
 uint64_t tree_start_tick(pid_t pid);
 /* Processes that /proc shows. */

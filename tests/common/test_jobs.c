@@ -95,10 +95,10 @@ static void lost_output_goes_on_at_its_offset(void **state)
     run_init(&run);
     fake_start(&fake, script, &plan, NULL);
     assert_int_equal(guest_job_output(fake.link, &run.call, "j", &args, &run.out.sink, &next), SBX_OK);
+    fake_stop(&fake);
     assert_int_equal(plan.offset, 105);
     assert_int_equal(next, 110);
     assert_int_equal(run.out.data.len, 10);
-    fake_stop(&fake);
     plan.steps = "o";
     fake_start(&fake, script, &plan, NULL);
     fake.max = 1;
@@ -124,6 +124,7 @@ static void a_start_that_was_lost_is_found_or_made_again(void **state)
         run.args.out = run.args.err = NULL;
         fake_start(&fake, script, &plan, NULL);
         assert_int_equal(guest_job_start(fake.link, &run.call, &run.args, &info), cases[i].status);
+        fake_stop(&fake);
         assert_int_equal(plan.starts, cases[i].starts);
         if (cases[i].status == SBX_OK) {
             assert_string_equal(info.id, plan.id);
@@ -131,7 +132,6 @@ static void a_start_that_was_lost_is_found_or_made_again(void **state)
             assert_string_equal(run.error.resource_id, plan.id);
             assert_true((run.error.flags & SBX_ERR_MAYBE_APPLIED) != 0);
         }
-        fake_stop(&fake);
     }
 }
 
