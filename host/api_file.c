@@ -5,6 +5,7 @@
  */
 #include "host/api_transfer.h"
 #include "host/emulate.h"
+#include "host/entries.h"
 #include "host/error.h"
 
 #include <string.h>
@@ -19,9 +20,7 @@ static sbx_status check_size(struct transfer *t)
     char limit[48];
     if (t->sink.max == 0 || (o->limit != 0 && o->limit <= t->sink.max))
         return SBX_OK;
-    sbx_status status = border_support(t->box, SBX_EXT_STAT) != SBX_SUPPORT_NONE
-                            ? border_stat(&t->call, t->box, t->path, &stat)
-                            : emulate_stat(&t->call, t->box, t->path, &stat);
+    sbx_status status = entries_stat(&t->call, t->box, t->path, &stat);
     if (status == SBX_E_UNSUPPORTED || status == SBX_E_FAILED)
         return SBX_OK;
     if (status != SBX_OK || stat.type != SBX_FILE_REGULAR || (stat.known & SBX_STAT_BYTES) == 0)
@@ -118,16 +117,6 @@ static sbx_status name_begin(struct border_call *c, struct sbx_sandbox *box, con
     return status == SBX_OK ? SBX_OK : border_end(c, status, error);
 }
 
-static sbx_status stat_path(struct border_call *c, struct sbx_sandbox *box, const char *path, struct sbx_file_stat *out)
-{
-    sbx_status status = border_support(box, SBX_EXT_STAT) != SBX_SUPPORT_NONE ? border_stat(c, box, path, out)
-                                                                              : emulate_stat(c, box, path, out);
-    if (status == SBX_OK && out->type > SBX_FILE_OTHER)
-        out->type = SBX_FILE_UNKNOWN;
-    out->size = sizeof *out;
-    return status;
-}
-
 sbx_status sbx_stat(sbx_sandbox *box, const char *path, const struct sbx_call_options *call, struct sbx_file_stat *out,
                     struct sbx_error *error)
 {
@@ -136,7 +125,7 @@ sbx_status sbx_stat(sbx_sandbox *box, const char *path, const struct sbx_call_op
     sbx_status status = name_begin(&c, box, "stat", path, call, error);
     if (status != SBX_OK)
         return status;
-    status = stat_path(&c, box, path, &own);
+    status = entries_stat(&c, box, path, &own);
     if (status == SBX_OK)
         sbx_give(out, &own, sizeof own);
     return border_end(&c, status, error);
@@ -156,7 +145,7 @@ sbx_status sbx_exists(sbx_sandbox *box, const char *path, const struct sbx_call_
     sbx_status status = name_begin(&c, box, "exists", path, call, error);
     if (status != SBX_OK)
         return status;
-    status = stat_path(&c, box, path, &own);
+    status = entries_stat(&c, box, path, &own);
     if (status == SBX_OK || status == SBX_E_NOT_FOUND) {
         *exists = status == SBX_OK;
         status = SBX_OK;
@@ -166,40 +155,6 @@ sbx_status sbx_exists(sbx_sandbox *box, const char *path, const struct sbx_call_
 
 /* --- directories ------------------------------------------------------------------------------------------------ */
 
-struct entry_node {
-    struct entry_node *next;
-    const char *name;
-    struct sbx_file_stat stat;
-};
-struct entry_list {
-    struct arena arena;
-    struct entry_node *first;
-    struct entry_node **end;
-};
-
-static int32_t add_entry(void *user, const struct sbx_entry *theirs)
-{
-    struct entry_list *list = user;
-    struct sbx_entry entry;
-    sbx_view(&entry, sizeof entry, theirs);
-    if (entry.name == NULL || entry.name[0] == '\0' || strchr(entry.name, '/') != NULL ||
-        strcmp(entry.name, ".") == 0 || strcmp(entry.name, "..") == 0)
-        return 0;
-    struct entry_node *node = arena_alloc(&list->arena, sizeof *node);
-    if (node == NULL)
-        return 1;
-    node->name = arena_text(&list->arena, entry.name);
-    sbx_view(&node->stat, sizeof node->stat, entry.stat);
-    node->stat.size = sizeof node->stat;
-    if (node->stat.type > SBX_FILE_OTHER)
-        node->stat.type = SBX_FILE_UNKNOWN;
-    if (list->arena.failed != 0)
-        return 1;
-    *list->end = node;
-    list->end = &node->next;
-    return 0;
-}
-
 sbx_status sbx_list_dir(sbx_sandbox *box, const char *dir, const struct sbx_call_options *call,
                         void (*report)(void *user, const char *name, const struct sbx_file_stat *stat), void *user,
                         struct sbx_error *error)
@@ -208,19 +163,13 @@ sbx_status sbx_list_dir(sbx_sandbox *box, const char *dir, const struct sbx_call
     sbx_status status = name_begin(&c, box, "list", dir, call, error);
     if (status != SBX_OK)
         return status;
-    struct entry_list list = {.first = NULL};
-    arena_init(&list.arena, INFO_LIST_MAX);
-    list.end = &list.first;
-    const struct sbx_entry_sink sink = {.size = sizeof sink, .user = &list, .item = add_entry};
-    status = border_support(box, SBX_EXT_FS) != SBX_SUPPORT_NONE ? border_fs_list(&c, box, dir, &sink)
-                                                                 : emulate_list(&c, box, dir, &sink);
-    if (list.arena.failed != 0)
-        status = border_fail(&c, SBX_E_NO_MEMORY, "'%s': too many entries for the memory there is", dir);
+    struct entry_list list;
+    status = entries_read(&c, box, dir, &list);
     status = border_end(&c, status, error);
     if (status == SBX_OK && report != NULL)
         for (const struct entry_node *node = list.first; node != NULL; node = node->next)
             report(user, node->name, &node->stat);
-    arena_finish(&list.arena);
+    entries_finish(&list);
     return status;
 }
 
