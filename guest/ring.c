@@ -61,7 +61,7 @@ size_t ring_copy(const struct ring *r, uint64_t offset, void *to, size_t len)
     uint64_t left = ring_end(r) - offset;
     if (len > left)
         len = (size_t)left;
-    if (len == 0)
+    if (len == 0 || r->cap == 0)
         return 0;
     size_t at = (r->start + (size_t)(offset - r->first)) % r->cap;
     size_t straight = len < r->cap - at ? len : r->cap - at;
