@@ -12,7 +12,12 @@ struct plan {
     char id[64];
     uint64_t offset;
     int starts;
+    pthread_mutex_t lock; /* connections are threads */
 };
+#define PLAN(text)                                                                                                     \
+    {                                                                                                                  \
+        .steps = (text), .lock = PTHREAD_MUTEX_INITIALIZER                                                             \
+    }
 
 static void reply_info(struct fake_conn *c, const char *id, uint64_t result)
 {
@@ -24,12 +29,9 @@ static void reply_info(struct fake_conn *c, const char *id, uint64_t result)
     fake_frame(c, FRAME_REPLY, 0, 0, b.data, b.len);
 }
 
-static void script(struct fake_conn *c, void *user)
+static void follow(struct fake_conn *c, struct plan *plan)
 {
-    struct plan *plan = user;
     size_t last = strlen(plan->steps) - 1, number = (size_t)c->number;
-    if (fake_request(c) != 0)
-        return;
     if (c->op == OP_JOB_START) {
         plan->starts++;
         fake_text(c, F_ID, 0, plan->id, sizeof plan->id);
@@ -57,9 +59,19 @@ static void script(struct fake_conn *c, void *user)
     }
 }
 
+static void script(struct fake_conn *c, void *user)
+{
+    struct plan *plan = user;
+    if (fake_request(c) != 0)
+        return;
+    (void)pthread_mutex_lock(&plan->lock);
+    follow(c, plan);
+    (void)pthread_mutex_unlock(&plan->lock);
+}
+
 static sbx_status wait_with(struct run *run, const char *steps, int max)
 {
-    struct plan plan = {.steps = steps};
+    struct plan plan = PLAN(steps);
     struct fake_guest fake;
     fake_start(&fake, script, &plan, NULL);
     fake.max = max;
@@ -87,7 +99,7 @@ static void a_lost_wait_is_asked_once_more(void **state)
 static void lost_output_goes_on_at_its_offset(void **state)
 {
     (void)state;
-    struct plan plan = {.steps = "oO"};
+    struct plan plan = PLAN("oO");
     struct fake_guest fake;
     struct sbx_output_args args = {.size = sizeof args, .flags = SBX_OUTPUT_FOLLOW, .stream = 1, .from = 100};
     uint64_t next = 0;
@@ -116,7 +128,7 @@ static void a_start_that_was_lost_is_found_or_made_again(void **state)
         int starts;
     } cases[] = {{"i", SBX_OK, 1}, {"li", SBX_OK, 1}, {"lni", SBX_OK, 2}, {"l", SBX_E_UNKNOWN, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct plan plan = {.steps = cases[i].steps};
+        struct plan plan = PLAN(cases[i].steps);
         struct sbx_job_info info = {.size = sizeof info};
         struct fake_guest fake;
         RUN run;
