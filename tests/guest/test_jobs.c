@@ -84,6 +84,35 @@ static void output(struct client *c, const char *id, uint64_t stream, uint64_t o
     client_wait(c, ask_output(c, id, stream, offset, flags), NULL, 0, a);
 }
 
+/* A file that says "go on", and making it. */
+static const char *scratch_flag(void)
+{
+    static char path[300];
+    (void)snprintf(path, sizeof path, "%s/flag", scratch());
+    return path;
+}
+
+static void raise_flag(void)
+{
+    FILE *f = fopen(scratch_flag(), "we");
+    assert_non_null(f);
+    (void)fclose(f);
+}
+
+/* Asks until the output from that offset is `want`. */
+static void await_output(struct client *c, const char *id, uint64_t offset, const char *want)
+{
+    for (int64_t until = now_ms() + 10000;; (void)usleep(10000)) {
+        struct answer a;
+        output(c, id, STREAM_OUT, offset, 0, &a);
+        int there = a.out.len == strlen(want) && memcmp(a.out.data, want, a.out.len) == 0;
+        answer_finish(&a);
+        if (there)
+            return;
+        assert_true(now_ms() < until);
+    }
+}
+
 static int64_t feed(struct client *c, const char *id, const char *data, size_t len, uint64_t flags)
 {
     struct message m;
@@ -262,8 +291,8 @@ static void input_is_fed_in_pieces_and_ended_once(void **state)
     expect_end(c, "k", SBX_EXITED, 0);
     assert_int_equal(feed(c, "k", "x", 1, 0), SBX_E_STATE);
     assert_int_equal(feed(c, "k", "", 0, JOB_FEED_END), SBX_E_STATE);
-    start(c, "l", "exec <&-; sleep 0.2", NULL, EXEC_STDIN_OPEN);
-    (void)usleep(50000);
+    start(c, "l", "exec <&-; echo closed; exec sleep 20", NULL, EXEC_STDIN_OPEN);
+    await_output(c, "l", 0, "closed\n");
     assert_int_equal(feed(c, "l", "x", 1, 0), SBX_E_STATE);
     client_close(c);
 }
@@ -332,19 +361,14 @@ static void what_holds_the_output_does_not_hold_the_end(void **state)
 {
     struct client *c = client_open(NULL);
     struct answer a;
-    int64_t began = now_ms();
     (void)state;
-    start(c, "j", "(sleep 1; echo late) & echo soon", NULL, 0);
+    start(c, "j", "(while [ ! -e \"$1\" ]; do sleep 0.02; done; echo late) & echo soon", scratch_flag(), 0);
     expect_end(c, "j", SBX_EXITED | SBX_OUTPUT_INCOMPLETE, 0);
     output(c, "j", STREAM_OUT, 0, JOB_FOLLOW, &a);
     assert_string_equal(a.out.data, "soon\n");
     answer_finish(&a);
-    assert_true(now_ms() - began < 900);
-    while (now_ms() - began < 1500)
-        (void)usleep(10000);
-    output(c, "j", STREAM_OUT, 5, 0, &a);
-    assert_string_equal(a.out.data, "late\n");
-    answer_finish(&a);
+    raise_flag();
+    await_output(c, "j", 5, "late\n");
     client_close(c);
 }
 

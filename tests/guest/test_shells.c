@@ -195,7 +195,7 @@ static void a_time_limit_ends_the_command_and_not_the_shell(void **state)
         assert_int_equal(a.exit_code, 124);
         assert_string_equal(a.out.data, "before\n");
         answer_finish(&a);
-        assert_true(now_ms() - began < 3000);
+        assert_true(now_ms() - began < 10000);
         assert_true(process_gone(mark, 1000));
         assert_true(process_exists(kept)); /* it was there before */
         expect(c, "a", "echo $X", 0, "kept\n");
@@ -222,7 +222,7 @@ static void a_shell_that_does_not_come_back_is_lost(void **state)
     client_wait(c, waiting, NULL, 0, &a);
     assert_int_equal(a.status, SBX_E_STATE);
     answer_finish(&a);
-    assert_true(now_ms() - began < 4000);
+    assert_true(now_ms() - began < 10000);
     expect(c, "a", "echo ${X-fresh}", 0, "fresh\n");
     client_close(c);
 }
@@ -308,9 +308,13 @@ static void an_interrupt_ends_the_command_and_the_shell_answers_the_next(void **
 static void what_runs_on_between_commands_does_not_mix_in(void **state)
 {
     struct client *c = client_open(GUESTS[0]);
+    char flag[300], text[500];
     (void)state;
-    expect(c, "a", "(sleep 0.1; yes | head -c 1000000; echo done >&2; echo) & P=$!", 0, "");
-    (void)usleep(400000);
+    (void)snprintf(flag, sizeof flag, "%s/flag", scratch());
+    (void)snprintf(text, sizeof text, "(sleep 0.1; yes | head -c 1000000; echo done >&2; echo; : >%s) & P=$!", flag);
+    expect(c, "a", text, 0, "");
+    for (int64_t until = now_ms() + 10000; access(flag, F_OK) != 0; (void)usleep(5000))
+        assert_true(now_ms() < until);
     expect(c, "a", "wait $P; echo ended", 0, "ended\n");
     expect(c, "a", "exec >/dev/null", 0, "");
     (void)usleep(50000);
