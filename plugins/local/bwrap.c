@@ -118,7 +118,7 @@ static void put_namespaces(struct bwrap *b, const struct bwrap_options *options)
     /* Its init gives files and terminals to the user of each command, becomes that user, and ends it. */
     static const char *const mapped[] = {"--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID",
                                          "--cap-add", "CAP_KILL",   "--cap-add", "CAP_CHOWN"};
-    static const char *const single[] = {"--unshare-user", "--uid", "1000", "--gid", "1000", "--disable-userns"};
+    static const char *const single[] = {"--unshare-user", "--uid", "1000", "--gid", "1000"};
     int is_single = options->ids->kind == IDS_SINGLE;
     const char *const *table = is_single ? single : mapped;
     size_t count = is_single ? COUNT(single) : COUNT(mapped);
@@ -128,6 +128,8 @@ static void put_namespaces(struct bwrap *b, const struct bwrap_options *options)
         put(b, "--unshare-net");
     for (size_t i = 0; i < count; i++)
         put(b, table[i]);
+    if (is_single && !options->staged)
+        put(b, "--disable-userns"); /* else the namespace around it keeps further ones away */
     put2(b, "--hostname", options->hostname);
     put_fd(b, "--seccomp", options->seccomp_fd);
     put_fd(b, "--info-fd", options->info_fd);

@@ -26,6 +26,7 @@ struct making {
     int err[2];
     int lifeline[2];
     int info_fd; /* our copy of what bubblewrap writes the guest's pid to */
+    int staged;  /* the file system is made by us, not by bubblewrap */
     int launched;
     struct record record; /* texts are lent */
     struct cgroup cgroup;

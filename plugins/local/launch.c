@@ -266,50 +266,74 @@ static int write_file(pid_t pid, const char *name, const char *text)
     return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : errno;
 }
 
+/* newuidmap, newgidmap PID 0 OWN 1 1 FIRST COUNT. */
 struct map_job {
-    const char *program;
-    char *argv[9];
+    const char *programs[2];
+    char numbers[2][4][16];
+    char *argv[2][9];
 };
 
-/* Its own child executes it: executing gives a process its exit signal back, which would be the host's. */
-static int exec_map(void *user)
+static pid_t exec_map(struct map_job *job, int i)
 {
     static char *const empty[] = {NULL};
-    struct map_job *job = user;
-    int status = 0;
-    if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
-        return 127;
     pid_t pid = vfork();
     if (pid == 0) {
-        (void)execve(job->program, job->argv, empty);
+        (void)execve(job->programs[i], job->argv[i], empty);
         _exit(127);
     }
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 127;
+    return pid;
 }
 
-/* newuidmap PID 0 OWN 1 1 FIRST COUNT. 0 or -1. */
-static int map_by_program(pid_t pid, int gid, const struct ids *ids, const struct channel *channel)
+/* Both at once; the answer has bit 1 for newuidmap's failure and bit 2 for newgidmap's. Children of a child execute
+ * them: executing gives a process its exit signal back, which would be the host's. */
+static int exec_maps(void *user)
 {
-    char pid_text[16], own[16], first[16], count[16];
-    const char *program = ids_map_program(gid);
-    if (program == NULL)
-        return -1;
-    (void)snprintf(pid_text, sizeof pid_text, "%d", (int)pid);
-    (void)snprintf(own, sizeof own, "%u", gid ? ids->gid : ids->uid);
-    (void)snprintf(first, sizeof first, "%u", gid ? ids->gid_first : ids->uid_first);
-    (void)snprintf(count, sizeof count, "%u", gid ? ids->gid_count : ids->uid_count);
-    char zero[] = "0", one[] = "1", inside_one[] = "1", name[] = "newidmap";
-    struct map_job job = {program, {name, pid_text, zero, own, one, inside_one, first, count, NULL}};
-    struct launch_plan plan = {.run = exec_map, .user = &job};
+    int failed = 0;
+    if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
+        return 3;
+    pid_t pids[2] = {exec_map(user, 0), exec_map(user, 1)};
+    for (int i = 0; i < 2; i++) {
+        int status = 0;
+        if (pids[i] < 0 || waitpid(pids[i], &status, 0) != pids[i] || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            failed |= 1 << i;
+    }
+    return failed;
+}
+
+static void fill_map(struct map_job *job, int i, pid_t pid, const uint32_t ids[3])
+{
+    static const char *const fixed[] = {"newidmap", NULL, "0", NULL, "1", "1", NULL, NULL, NULL};
+    static const size_t places[] = {1, 3, 6, 7};
+    const uint32_t values[] = {(uint32_t)pid, ids[0], ids[1], ids[2]};
+    for (size_t k = 0; k < 9; k++)
+        job->argv[i][k] = (char *)(uintptr_t)fixed[k];
+    for (size_t k = 0; k < 4; k++) {
+        (void)snprintf(job->numbers[i][k], sizeof job->numbers[i][k], "%u", values[k]);
+        job->argv[i][places[k]] = job->numbers[i][k];
+    }
+    job->programs[i] = ids_map_program(i);
+}
+
+/* 0, or the bits of exec_maps. */
+static int map_by_programs(pid_t pid, const struct ids *ids, const struct channel *channel)
+{
+    struct map_job job;
+    const uint32_t users[3] = {ids->uid, ids->uid_first, ids->uid_count};
+    const uint32_t groups[3] = {ids->gid, ids->gid_first, ids->gid_count};
+    fill_map(&job, 0, pid, users);
+    fill_map(&job, 1, pid, groups);
+    if (job.programs[0] == NULL || job.programs[1] == NULL)
+        return 3;
+    struct launch_plan plan = {.run = exec_maps, .user = &job};
     struct channel ready = {{-1, -1}, {channel->status[0], channel->status[1]}, channel->null_fd};
     if (fds_pipe(ready.go) != 0)
-        return -1;
+        return 3;
     pid_t helper = fork_quietly(0, &plan, &ready);
-    if (helper > 0 && write(ready.go[1], "g", 1) != 1)
-        helper = -1;
+    int told = helper > 0 && write(ready.go[1], "g", 1) == 1;
     (void)close(ready.go[0]);
     (void)close(ready.go[1]);
-    return helper > 0 && wait_for(helper) == 0 ? 0 : -1;
+    int answer = helper > 0 ? wait_for(helper) : 3;
+    return told ? answer : 3;
 }
 
 static int map_root(pid_t pid, const struct ids *ids)
@@ -341,15 +365,14 @@ static sbx_status map_ids(pid_t pid, const struct launch_plan *plan, const struc
 {
     const struct ids *ids = plan->ids;
     if (ids->kind == IDS_MAPPED_SUBIDS) {
-        for (int gid = 1; gid >= 0; gid--)
-            if (map_by_program(pid, gid, ids, channel) != 0) {
-                *map_failed = 1;
-                return call_fail(call, SBX_E_UNAVAILABLE,
-                                 "%s: %s refused the user's subordinate ids; compare /etc/subuid and /etc/subgid and "
-                                 "see that the program is setuid root, or set users = single",
-                                 plan->step, gid ? "newgidmap" : "newuidmap");
-            }
-        return SBX_OK;
+        int failed = map_by_programs(pid, ids, channel);
+        if (failed == 0)
+            return SBX_OK;
+        *map_failed = 1;
+        return call_fail(call, SBX_E_UNAVAILABLE,
+                         "%s: %s refused the user's subordinate ids; compare /etc/subuid and /etc/subgid and see that "
+                         "the program is setuid root, or set users = single",
+                         plan->step, (failed & 1) != 0 ? "newuidmap" : "newgidmap");
     }
     int error = ids->kind == IDS_SINGLE ? map_single(pid, ids) : map_root(pid, ids);
     if (error == 0)

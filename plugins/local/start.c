@@ -36,13 +36,6 @@ static int host_name_fits(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == len;
 }
 
-/* Sandboxes with ids of their own have their file system made here, which is faster, and reaches what their ids can't.
- */
-static int is_staged(const struct making *m)
-{
-    return m->record.ids.kind != IDS_SINGLE;
-}
-
 static sbx_status build_layout(struct making *m, int *needs_workdir)
 {
     struct sock_filter filter[SECCOMP_MAX];
@@ -59,7 +52,7 @@ static sbx_status build_layout(struct making *m, int *needs_workdir)
         .workdir = m->record.workdir,
         .bind_ro = m->b->config.bind_ro,
         .network = (uint32_t)m->record.network,
-        .staged = is_staged(m),
+        .staged = m->staged,
     };
     *needs_workdir = layout_needs_workdir(&layout);
     layout_finish(&m->layout);
@@ -72,7 +65,7 @@ static sbx_status build_layout(struct making *m, int *needs_workdir)
         .hostname = hostname,
         .network = (uint32_t)m->record.network,
         .layout = &m->layout,
-        .staged = is_staged(m),
+        .staged = m->staged,
         .seccomp_fd = fds_memory("sbx-seccomp", filter, size),
         .info_fd = fcntl(m->info_fd, F_DUPFD_CLOEXEC, 3),
     };
@@ -153,9 +146,9 @@ static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map
     struct launch_plan plan = {
         .step = "create",
         .ids = ids,
-        .own_users = !is_single || has_disk,
-        .nested = is_single ? 2 : 0, /* its own, and one more that closes the way to others */
-        .layout = is_staged(m) ? &m->layout : NULL,
+        .own_users = m->staged,
+        .nested = is_single, /* bubblewrap's own, in which the user is not root */
+        .layout = m->staged ? &m->layout : NULL,
         .layout_fds = layout_fds,
         .disk_mib = m->record.disk_mib,
         .dirs = dirs->dirs,
@@ -222,23 +215,38 @@ static sbx_status wait_ready(struct making *m)
     return place_record(m, pid);
 }
 
-/* Subordinate ids that the system does not give after all: then as one user alone, unless that was ruled out. */
-static sbx_status launch_single(struct making *m, const struct dir_list *dirs)
+static sbx_status relaunch(struct making *m, const struct dir_list *dirs)
 {
     int needs_workdir = 0, map_failed = 0;
-    m->record.ids.kind = IDS_SINGLE;
-    m->record.processes = 0;
-    sbx_status status = place_record(m, 0);
-    if (status == SBX_OK)
-        status = build_layout(m, &needs_workdir);
+    sbx_status status = build_layout(m, &needs_workdir);
     return status == SBX_OK ? launch(m, dirs, &map_failed) : status;
+}
+
+/* In the way that was chosen; else in lesser ones that are as tight, unless they were ruled out: without subordinate
+ * ids where the system does not give them after all, and by bubblewrap alone where it may do what other programs may
+ * not. */
+static sbx_status launch_somehow(struct making *m, const struct dir_list *dirs)
+{
+    int map_failed = 0;
+    sbx_status status = launch(m, dirs, &map_failed);
+    if (map_failed && m->b->config.ids.want == IDS_AUTO && m->record.user == NULL) {
+        m->record.ids.kind = IDS_SINGLE;
+        m->record.processes = 0;
+        status = relaunch(m, dirs);
+    }
+    if (status == SBX_E_UNAVAILABLE && m->record.ids.kind == IDS_SINGLE && m->record.disk_mib == 0) {
+        m->staged = 0;
+        status = relaunch(m, dirs);
+    }
+    return status;
 }
 
 sbx_status start_guest(struct making *m)
 {
     CLEANUP(dir_list_finish) struct dir_list dirs = {.count = 0};
-    int needs_workdir = 0, map_failed = 0;
+    int needs_workdir = 0;
     sbx_status status = place_state(m);
+    m->staged = 1;
     if (status == SBX_OK)
         status = open_channels(m);
     if (status == SBX_OK)
@@ -249,8 +257,6 @@ sbx_status start_guest(struct making *m)
     if (status != SBX_OK)
         return status;
     m->launched = 1;
-    status = launch(m, &dirs, &map_failed);
-    if (map_failed && m->b->config.ids.want == IDS_AUTO && m->record.user == NULL)
-        status = launch_single(m, &dirs);
+    status = launch_somehow(m, &dirs);
     return status == SBX_OK ? wait_ready(m) : status;
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs a test program as an ordinary user: `single` has no subordinate ids, `mapped` has some.
-#   as_user.sh single|mapped PROGRAM
+# Runs a test program as an ordinary user: `single` has no subordinate ids, `mapped` has some, `refused` has some but
+# may not use them (no program gains rights by being setuid).
+#   as_user.sh single|mapped|refused PROGRAM
 set -u
 kind=$1 program=$2
 [ "$(id -u)" = 0 ] || { echo "SKIP: only root can become another user"; exit 77; }
@@ -12,7 +13,7 @@ finish() {
     [ -z "$user" ] || userdel "$user" 2>/dev/null
 }
 trap finish EXIT
-if [ "$kind" = mapped ]; then
+if [ "$kind" != single ]; then
     command -v newuidmap >/dev/null || { echo "SKIP: no newuidmap (package uidmap)"; exit 77; }
     user=sbxtest$$
     useradd --no-create-home --home-dir "$home" "$user" 2>/dev/null || { echo "SKIP: no user can be added"; exit 77; }
@@ -25,5 +26,8 @@ chown "$uid:$gid" "$home"
 # The program and what it loads must be in the user's reach.
 setpriv --reuid="$uid" --regid="$gid" --clear-groups test -x "$program" ||
     { echo "SKIP: '$program' is out of an ordinary user's reach"; exit 77; }
-setpriv --reuid="$uid" --regid="$gid" --clear-groups \
-    env -i HOME="$home" PATH="$PATH" SBX_TEST_USERS="$kind" "$program"
+users=$kind rights=
+[ "$kind" != refused ] || users=single rights=--no-new-privs
+# shellcheck disable=SC2086 # $rights is one option or none
+setpriv --reuid="$uid" --regid="$gid" --clear-groups $rights \
+    env -i HOME="$home" PATH="$PATH" SBX_TEST_USERS="$users" "$program"
