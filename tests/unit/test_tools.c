@@ -26,6 +26,8 @@ static void put(struct place *p, const char *path, const char *data, size_t len)
         fail_msg("write: %s", p->error.message);
 }
 
+#define PUT(p, path, text) put(p, path, text, sizeof(text) - 1)
+
 static void must_hold(struct place *p, const char *path, const char *wanted)
 {
     sbx_op *op = NULL;
@@ -103,7 +105,7 @@ static void read_gives_a_window_of_lines_and_where_the_next_begins(void **state)
     char text[256];
     FOR_EACH_PLUGIN(p)
     {
-        put(&p, "t.txt", "one\r\ntwo\nthr\ree\n\nlast", 23);
+        PUT(&p, "t.txt", "one\r\ntwo\nthr\ree\n\nlast");
         struct sbx_found_lines l = page(&p, "t.txt", 1, 2, text, sizeof text);
         assert_string_equal(text, "two\nthr\ree\n");
         assert_true(l.total_lines == 5 && l.start_line == 2 && l.end_line == 3 && l.next_offset == 3 && !l.binary);
@@ -116,15 +118,38 @@ static void read_gives_a_window_of_lines_and_where_the_next_begins(void **state)
         assert_true(l.no_lines_requested && l.content_len == 0 && l.total_lines == 5 && l.start_line == 0);
         assert_int_equal(read_fails(&p, "t.txt", 5), SBX_E_INVALID);
         assert_non_null(strstr(p.error.message, "5 lines"));
-        put(&p, "empty", "", 0);
+        PUT(&p, "empty", "");
         l = page(&p, "empty", 0, 10, text, sizeof text);
         assert_true(l.content_len == 0 && l.total_lines == 0 && l.next_offset == -1);
-        put(&p, "five", "\n\n\n\n\n", 5);
+        PUT(&p, "five", "\n\n\n\n\n");
         l = page(&p, "five", 0, 10, text, sizeof text);
         assert_true(l.content_len == 5 && l.total_lines == 5);
         assert_int_equal(read_fails(&p, "none", 0), SBX_E_NOT_FOUND);
         assert_int_equal(read_fails(&p, ".", 0), SBX_E_IS_DIR);
     }
+}
+
+/* Reads it page by page as an agent does: a cut line is taken from the page that offers it again. */
+static size_t read_in_pages(struct place *p, const char *path, char *text, char *whole, size_t cap)
+{
+    size_t have = 0;
+    int64_t offset = 0;
+    for (int pages = 0; offset >= 0; pages++) {
+        struct sbx_found_lines l = page(p, path, offset, 1000000, text, 600000);
+        size_t use = l.content_len;
+        assert_true(pages < 10 && use <= 512000);
+        if (l.cut) {
+            assert_true(use > 511000 && l.next_offset == l.end_line - 1);
+            assert_true((unsigned char)text[use - 1] == 0xac || text[use - 1] == '\n');
+        }
+        while (l.cut && use > 0 && text[use - 1] != '\n')
+            use--;
+        assert_true(have + use <= cap);
+        memcpy(whole + have, text, use);
+        have += use;
+        offset = l.next_offset;
+    }
+    return have;
 }
 
 static void read_page_is_capped_and_offers_the_cut_line_again(void **state)
@@ -144,24 +169,7 @@ static void read_page_is_capped_and_offers_the_cut_line_again(void **state)
     }
     place_open(&p, "direct", NULL);
     put(&p, "/big.txt", data, len);
-    size_t have = 0;
-    int64_t offset = 0;
-    for (int pages = 0; offset >= 0; pages++) {
-        struct sbx_found_lines l = page(&p, "/big.txt", offset, 1000000, text, 600000);
-        assert_true(pages < 10 && l.content_len <= 512000);
-        size_t use = l.content_len;
-        if (l.cut) {
-            assert_true(use > 511000 && l.next_offset == l.end_line - 1);
-            assert_true((unsigned char)text[use - 1] == 0xac || text[use - 1] == '\n');
-            while (use > 0 && text[use - 1] != '\n')
-                use--;
-        }
-        assert_true(have + use <= len);
-        memcpy(whole + have, text, use);
-        have += use;
-        offset = l.next_offset;
-    }
-    assert_int_equal(have, len);
+    assert_int_equal(read_in_pages(&p, "/big.txt", text, whole, len), len);
     assert_memory_equal(whole, data, len);
     struct sbx_found_lines l = page(&p, "/big.txt", 0, 10, text, 600000);
     assert_true(l.total_lines == -1 && l.next_offset == 10);
@@ -181,10 +189,10 @@ static void read_tells_binary_files_by_name_and_by_content(void **state)
     struct place p;
     char text[9000];
     place_open(&p, "direct", NULL);
-    put(&p, "/x.PNG", "\x89PNG\0", 5);
+    PUT(&p, "/x.PNG", "\x89PNG\0");
     struct sbx_found_lines l = page(&p, "/x.PNG", 0, 10, text, sizeof text);
     assert_true(l.binary && l.content_len == 5);
-    put(&p, "/x.dat", "a\xff\0b", 4);
+    PUT(&p, "/x.dat", "a\xff\0b");
     l = page(&p, "/x.dat", 0, 10, text, sizeof text);
     assert_true(l.binary && l.content_len == 4);
     memset(text, 'a', 8191);
@@ -217,7 +225,7 @@ static void edit_replaces_one_or_all_and_tells_failures_apart(void **state)
     FOR_EACH_PLUGIN(p)
     {
         uint64_t count = 0;
-        put(&p, "e.txt", "a b a $x `y` \"z\"\n", 17);
+        PUT(&p, "e.txt", "a b a $x `y` \"z\"\n");
         assert_int_equal(edit(&p, "a", "c", 0, &count), SBX_E_INVALID);
         assert_string_equal(p.error.provider_code, "several_occurrences");
         assert_int_equal(count, 2);
@@ -231,7 +239,7 @@ static void edit_replaces_one_or_all_and_tells_failures_apart(void **state)
         assert_int_equal(count, 2);
         assert_int_equal(edit(&p, " $x `y`", "", 0, &count), SBX_OK);
         must_hold(&p, "e.txt", "long b long \"z\"\n");
-        put(&p, "e.txt", "\xff\xfe", 2);
+        PUT(&p, "e.txt", "\xff\xfe");
         assert_int_equal(edit(&p, "a", "b", 0, &count), SBX_E_INVALID);
         assert_string_equal(p.error.provider_code, "not_text");
         assert_int_equal(sbx_tool_edit(p.box, "none", "a", 1, "b", 1, 0, NULL, NULL, &p.error), SBX_E_NOT_FOUND);
@@ -245,10 +253,10 @@ static void edit_keeps_the_style_of_line_ends(void **state)
     struct place p;
     uint64_t count = 0;
     place_open(&p, "direct", NULL);
-    put(&p, "e.txt", "one\r\ntwo\r\nthree\r\n", 17);
+    PUT(&p, "e.txt", "one\r\ntwo\r\nthree\r\n");
     assert_int_equal(edit(&p, "one\ntwo\n", "1\n2\n2b\n", 0, &count), SBX_OK);
     must_hold(&p, "e.txt", "1\r\n2\r\n2b\r\nthree\r\n");
-    put(&p, "e.txt", "one\ntwo\nthree\n", 14);
+    PUT(&p, "e.txt", "one\ntwo\nthree\n");
     assert_int_equal(edit(&p, "one\r\ntwo\r\n", "1\r\n2\r\n", 0, &count), SBX_OK);
     must_hold(&p, "e.txt", "1\n2\nthree\n");
     place_close(&p);
