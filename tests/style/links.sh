@@ -10,4 +10,11 @@ for page in "$1"/*.md "$1"/docs/*.md "$1"/docs/*/*.md "$1"/bench/*.md; do
         }
     done
 done
+for page in "$1"/docs/decisions/*.md; do
+    name=$(basename "$page")
+    [ "$name" = README.md ] || grep -q "($name)" "$1/docs/decisions/README.md" || {
+        echo "docs/decisions/README.md does not list $name"
+        bad=1
+    }
+done
 exit $bad
