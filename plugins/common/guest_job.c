@@ -183,6 +183,8 @@ static sbx_status build(struct guest_request *r, const struct sbx_exec_args *arg
                              ((args->flags & SBX_EXEC_STDIN_OPEN) != 0 ? EXEC_STDIN_OPEN : EXEC_NO_STDIN));
     if (args->timeout_ms != 0)
         guest_request_number(r, F_TIMEOUT_MS, args->timeout_ms);
+    if (args->max_output != 0)
+        guest_request_number(r, F_LIMIT, args->max_output);
     return status;
 }
 
