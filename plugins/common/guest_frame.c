@@ -111,6 +111,9 @@ static int end_number(struct guest_end *end, uint32_t tag, uint64_t value)
     case F_ERRNO:
         end->os_errno = value <= 4095 ? (int32_t)value : 0;
         return 1;
+    case F_OFFSET:
+        end->first_kept = value;
+        return value <= INT64_MAX;
     case F_RESULT:
         end->result = (uint32_t)(value & result_bits);
         return 1;
@@ -137,7 +140,7 @@ static int end_number(struct guest_end *end, uint32_t tag, uint64_t value)
 
 static int is_end_number(uint32_t tag)
 {
-    return tag == F_STATUS || tag == F_ERRNO || (tag >= F_RESULT && tag <= F_OOM);
+    return tag == F_STATUS || tag == F_ERRNO || tag == F_OFFSET || (tag >= F_RESULT && tag <= F_OOM);
 }
 
 static void take_end(struct guest_request *r, const struct wire_head *head, const unsigned char *payload)

@@ -56,6 +56,8 @@ static sbx_status read_on(struct guest_link *link, struct sbx_call *call, const 
         return status;
     status = guest_request_run(&r);
     *lost = status == SBX_E_UNKNOWN && !r.ended;
+    if (status == SBX_E_TOO_LARGE && r.end.first_kept > reading->at)
+        reading->at = r.end.first_kept;
     return status;
 }
 

@@ -47,6 +47,7 @@ struct guest_end {
     int has_bytes; /* out_bytes and err_bytes were there */
     uint64_t out_bytes;
     uint64_t err_bytes;
+    uint64_t first_kept; /* of a job's output, where it was asked for what is gone */
     char message[416];
 };
 
