@@ -56,6 +56,12 @@ enum cmd_id {
     OPT_RECURSIVE,
     OPT_FORCE,
     OPT_STATE,
+    OPT_FOLLOW,
+    OPT_FROM,
+    OPT_STREAM,
+    OPT_KEEP,
+    OPT_KEEP_STDIN,
+    OPT_EOF,
     OPT_COUNT
 };
 
@@ -69,7 +75,10 @@ enum {
     GROUP_COPY = 1u << 5,
     GROUP_LIST = 1u << 6,
     GROUP_REMOVE = 1u << 7,
-    GROUP_PICK = 1u << 8 /* takes one instance */
+    GROUP_PICK = 1u << 8, /* takes one instance */
+    GROUP_JOB = 1u << 9,
+    GROUP_LOGS = 1u << 10, /* reads the output of a job */
+    GROUP_WAIT = 1u << 11
 };
 
 struct cmd_option {
@@ -92,7 +101,8 @@ struct cmd_command {
     uint32_t groups;
     uint32_t least; /* arguments */
     uint32_t most;
-    uint32_t verbatim; /* from this argument on every word is an argument; NO_VERBATIM: never */
+    uint32_t verbatim;           /* from this argument on every word is an argument; NO_VERBATIM: never */
+    const char *verbatim_action; /* that only when this is the first argument; NULL: always */
     int (*run)(struct cmd *c);
 };
 #define NO_VERBATIM UINT32_MAX
@@ -219,8 +229,22 @@ struct process {
 #define CLEANUP_PROCESS __attribute__((cleanup(process_finish)))
 int process_init(struct cmd *c, const char *const *argv, struct process *p);
 void process_finish(struct process *p);
+/* What the exit code alone does not say: one line, and the code. `program` may be NULL. */
+int process_conclude(struct cmd *c, const char *id, const char *program, const struct sbx_exec_result *r);
+/* "exited", "signalled", ... */
+const char *process_cause(uint32_t flags, int32_t exit_code);
 /* Runs it to its end; the exit code of the command or of our failure. With --json it prints the one object. */
 int process_run(struct cmd *c, sbx_sandbox *box, struct process *p);
+
+/* --- jobs (cmd_job.c, cmd_logs.c) --- */
+/* A verdict of libsbx about something in a sandbox: that it is in the wrong state does not mean that the sandbox is. */
+int cmd_fail_inside(struct cmd *c, sbx_sandbox *box, const struct sbx_error *error);
+/* The output of a job, as the options say. */
+int job_logs(struct cmd *c, sbx_sandbox *box, const char *job);
+/* The options of it, checked before anything is done: 0, or an exit code. */
+int job_logs_check(struct cmd *c);
+/* To its end; its exit code. */
+int job_wait(struct cmd *c, sbx_sandbox *box, const char *job);
 
 /* --- the caller's terminal (cmd_tty.c) --- */
 struct tty; /* opaque */
@@ -239,6 +263,9 @@ int cmd_cp(struct cmd *c);
 int cmd_ls(struct cmd *c);
 int cmd_inspect(struct cmd *c);
 int cmd_rm(struct cmd *c);
+int cmd_job(struct cmd *c);
+int cmd_logs(struct cmd *c);
+int cmd_wait(struct cmd *c);
 int cmd_providers(struct cmd *c);
 int cmd_config(struct cmd *c);
 int cmd_doctor(struct cmd *c);

@@ -141,6 +141,15 @@ static int parse_command(struct parser *p, const char *word)
     return cmd_usage(p->c, "no such command '%s'; 'sbxctl help' lists them", word);
 }
 
+/* Whether every later word is an argument. */
+static int ends_options(const struct cmd *c)
+{
+    const struct cmd_command *command = c->command;
+    if (command->verbatim_action != NULL && strcmp(command->verbatim_action, c->args[0]) != 0)
+        return 0;
+    return command->verbatim != NO_VERBATIM && c->arg_count > command->verbatim;
+}
+
 /* Options in front of the command's own words, and those words. */
 static int parse_words(struct parser *p)
 {
@@ -159,8 +168,7 @@ static int parse_words(struct parser *p)
             verbatim = 0;
         } else {
             c->args[c->arg_count++] = word;
-            if (c->command->verbatim != NO_VERBATIM && c->arg_count > c->command->verbatim)
-                verbatim = 1;
+            verbatim = verbatim || ends_options(c);
         }
     }
     return code;

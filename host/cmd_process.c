@@ -69,28 +69,29 @@ void process_finish(struct process *p)
     kv_finish(&p->envs);
 }
 
-static const char *cause(const struct sbx_exec_result *r)
+const char *process_cause(uint32_t flags, int32_t exit_code)
 {
-    if ((r->flags & SBX_TIMED_OUT) != 0)
+    if ((flags & SBX_TIMED_OUT) != 0)
         return "timed_out";
-    if ((r->flags & SBX_OUT_OF_MEMORY) != 0)
+    if ((flags & SBX_OUT_OF_MEMORY) != 0)
         return "out_of_memory";
-    if ((r->flags & SBX_NOT_STARTED) != 0)
-        return r->exit_code == EXIT_NOT_FOUND ? "not_found" : "not_executable";
-    return (r->flags & SBX_SIGNALLED) != 0 ? "signalled" : "exited";
+    if ((flags & SBX_NOT_STARTED) != 0)
+        return exit_code == EXIT_NOT_FOUND ? "not_found" : "not_executable";
+    return (flags & SBX_SIGNALLED) != 0 ? "signalled" : "exited";
 }
 
 #define CANNOT_EXECUTE "cannot execute '%s': permission denied, or not a program"
 
-/* What the exit code alone does not say: one line, and the code. */
-static int conclude(struct cmd *c, const char *id, const char *program, const struct sbx_exec_result *r)
+int process_conclude(struct cmd *c, const char *id, const char *program, const struct sbx_exec_result *r)
 {
     const struct cmd loud = {.command = c->command};
     if ((r->flags & SBX_TIMED_OUT) != 0) {
         cmd_note(&loud, id, "timed out");
         return EXIT_TIMED_OUT;
     }
-    if ((r->flags & SBX_NOT_STARTED) != 0)
+    if ((r->flags & SBX_NOT_STARTED) != 0 && program == NULL)
+        cmd_note(&loud, id, r->exit_code == EXIT_NOT_FOUND ? "no such program" : "cannot execute the program");
+    else if ((r->flags & SBX_NOT_STARTED) != 0)
         cmd_note(&loud, id, r->exit_code == EXIT_NOT_FOUND ? "no such program '%s'" : CANNOT_EXECUTE, program);
     if ((r->flags & SBX_OUT_OF_MEMORY) != 0)
         cmd_note(&loud, id, "out of memory");
@@ -126,12 +127,12 @@ static int print_result(struct cmd *c, const char *id, const char *program, cons
     size_t out_len = 0, err_len = 0;
     const void *out = sbx_op_output(op, 1, &out_len);
     const void *err = sbx_op_output(op, 2, &err_len);
-    int code = conclude(c, id, program, r);
+    int code = process_conclude(c, id, program, r);
     json_init(&j);
     json_flag(&j, j.root, "ok", 1);
     json_text(&j, j.root, "id", id);
     json_number(&j, j.root, "exit_code", r->exit_code);
-    json_text(&j, j.root, "cause", cause(r));
+    json_text(&j, j.root, "cause", process_cause(r->flags, r->exit_code));
     if ((r->flags & SBX_SIGNALLED) != 0)
         json_number(&j, j.root, "signal", r->term_signal);
     else
@@ -183,5 +184,5 @@ int process_run(struct cmd *c, sbx_sandbox *box, struct process *p)
     code = sbx_exec(box, &p->exec, &c->call, &result, &error);
     p->exec.terminal = NULL;
     tty_close(tty);
-    return code == SBX_OK ? conclude(c, sbx_id(box), p->exec.argv[0], &result) : fail(c, sbx_id(box), &error);
+    return code == SBX_OK ? process_conclude(c, sbx_id(box), p->exec.argv[0], &result) : fail(c, sbx_id(box), &error);
 }

@@ -39,6 +39,35 @@ bad_numbers_of_arguments() {
     bad "config: 'frob' is none of check, files and show" config frob
 }
 
+bad_words_for_jobs() {
+    bad "job: missing argument; usage: sbxctl job [OPTION...] ACTION ID [ARG...]" job start
+    bad "job: 'stop' is none of start, ls, info, wait, logs, kill, signal, feed and forget" job stop local/a
+    bad "job: missing argument; usage: sbxctl job [OPTION...] start ID [--] COMMAND [ARG...]" job start local/a --
+    bad "job: missing argument; usage: sbxctl job [OPTION...] info ID JOB" job info local/a
+    bad "job: too many arguments, beginning with 'c'; usage: sbxctl job [OPTION...] kill ID JOB" job kill local/a b c
+    bad "job: option '--follow' has no meaning for 'ls'" job ls local/a --follow
+    bad "job: option '--keep-stdin' has no meaning for 'wait'" job wait --keep-stdin local/a b
+    bad "job: 'STOPP' is not a signal; write such as TERM or 15" job signal local/a b STOPP
+    bad "job: '65' is not a signal; write such as TERM or 15" job signal local/a b 65
+    bad "job: '' is not a signal; write such as TERM or 15" job signal local/a b ''
+    bad "job: --keep: '0' keeps nothing; write such as 1M" job start --keep 0 local/a true
+    bad "job: --keep: 'x' is not a size; write 1048576, 64K, 512M or 4G" job start --keep x local/a true
+    bad "job: the command's name is empty" job start local/a ''
+    bad "logs: --from needs --stream: each stream has bytes of its own" logs local/a b --from 3
+    bad "logs: --from: '-3' is not a number of bytes" logs local/a b --stream stdout --from=-3
+    bad "logs: --from: '99999999999999999999' is not a number of bytes" \
+        logs local/a b --stream stdout --from 99999999999999999999
+    bad "logs: --from: '' is not a number of bytes" logs local/a b --stream stdout --from=
+    bad "logs: --stream: 'both' is neither stdout nor stderr" logs local/a b --stream both
+    try 125 sbx logs local/a b --follow --json
+    errors "sbxctl: logs: --follow and --json exclude each other; give one"
+    bad "wait: nothing to wait for; name a job, or a state with --state" wait local/a
+    bad "wait: a job and --state exclude each other; give one" wait local/a b --state running
+    bad "wait: --state: no such state 'x'; write running, suspended, stopped or failed" wait local/a --state x
+    try 125 sbx logs '' b
+    errors "sbxctl: logs: the id is empty; 'sbxctl ls' lists sandboxes"
+}
+
 bad_durations() {
     local hint="is not a duration; write 30, 500ms, 1.5s, 5m, 1h or 2d"
     local word
