@@ -160,10 +160,7 @@ static sbx_status handle_exec(struct sbx_handle *h, struct sbx_call *call, const
                               struct sbx_exec_result *out)
 {
     uint64_t before = oom_kills(h);
-    struct sbx_exec_args view;
-    sbx_view(&view, sizeof view, args);
-    sbx_status status = view.shell != NULL ? guest_shell_exec(h->link, call, args, h->backend->config.timeout_ms, out)
-                                           : guest_exec(h->link, call, args, h->backend->config.timeout_ms, out);
+    sbx_status status = guest_exec(h->link, call, args, h->backend->config.timeout_ms, out);
     if (status == SBX_OK && out != NULL && oom_kills(h) > before) {
         struct sbx_exec_result result;
         sbx_view(&result, sizeof result, out);
