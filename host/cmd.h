@@ -62,6 +62,8 @@ enum cmd_id {
     OPT_KEEP,
     OPT_KEEP_STDIN,
     OPT_EOF,
+    OPT_CLOSE,
+    OPT_FOR,
     OPT_COUNT
 };
 
@@ -78,7 +80,9 @@ enum {
     GROUP_PICK = 1u << 8, /* takes one instance */
     GROUP_JOB = 1u << 9,
     GROUP_LOGS = 1u << 10, /* reads the output of a job */
-    GROUP_WAIT = 1u << 11
+    GROUP_WAIT = 1u << 11,
+    GROUP_SHELL = 1u << 12,
+    GROUP_KEEP = 1u << 13
 };
 
 struct cmd_option {
@@ -266,6 +270,10 @@ int cmd_rm(struct cmd *c);
 int cmd_job(struct cmd *c);
 int cmd_logs(struct cmd *c);
 int cmd_wait(struct cmd *c);
+int cmd_shell(struct cmd *c);
+int cmd_suspend(struct cmd *c);
+int cmd_resume(struct cmd *c);
+int cmd_keep_alive(struct cmd *c);
 int cmd_providers(struct cmd *c);
 int cmd_config(struct cmd *c);
 int cmd_doctor(struct cmd *c);

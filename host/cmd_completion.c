@@ -46,7 +46,7 @@ static void print_bash(void)
                 "    COMPREPLY=()\n"
                 "    if [[ -z $command || $cur == -* ]]; then\n"
                 "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-                "    elif [[ $command =~ ^(exec|inspect|rm|logs|wait)$ ]]; then\n"
+                "    elif [[ $command =~ ^(exec|inspect|rm|logs|wait|shell|suspend|resume|keep-alive)$ ]]; then\n"
                 "        mapfile -t COMPREPLY < <(compgen -W \"$(sbxctl ls -q 2>/dev/null)\" -- \"$cur\")\n"
                 "    fi\n"
                 "}\n"

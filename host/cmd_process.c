@@ -145,6 +145,20 @@ static int print_result(struct cmd *c, const char *id, const char *program, cons
     return json_print(c, &j, code);
 }
 
+/* A shell has no one program. */
+static const char *program_of(const struct process *p)
+{
+    return p->exec.argv == NULL ? NULL : p->exec.argv[0];
+}
+
+/* The reader of our output went away: that is how pipes end, and no failure to tell. */
+static int fail(struct cmd *c, sbx_sandbox *box, const struct process *p, const struct sbx_error *error)
+{
+    if (p->exec.shell != NULL)
+        return cmd_fail_inside(c, box, error);
+    return error->code == SBX_E_STOPPED ? EXIT_SIGNAL + 13 : cmd_fail(c, sbx_id(box), error);
+}
+
 static int run_captured(struct cmd *c, sbx_sandbox *box, struct process *p)
 {
     struct sbx_error error = SBX_INIT(error);
@@ -152,16 +166,10 @@ static int run_captured(struct cmd *c, sbx_sandbox *box, struct process *p)
     p->exec.flags |= SBX_RUN_CAPTURE;
     sbx_status code = sbx_exec_capture(box, &p->exec, &c->call, &op, &error);
     const struct sbx_exec_result *r = op == NULL ? NULL : sbx_op_exec_result(op);
-    int answer = code == SBX_OK && r != NULL ? print_result(c, sbx_id(box), p->exec.argv[0], op, r)
-                                             : cmd_fail(c, sbx_id(box), &error);
+    int answer =
+        code == SBX_OK && r != NULL ? print_result(c, sbx_id(box), program_of(p), op, r) : fail(c, box, p, &error);
     sbx_op_free(op);
     return answer;
-}
-
-/* The reader of our output went away: that is how pipes end, and no failure to tell. */
-static int fail(struct cmd *c, const char *id, const struct sbx_error *error)
-{
-    return error->code == SBX_E_STOPPED ? EXIT_SIGNAL + 13 : cmd_fail(c, id, error);
 }
 
 int process_run(struct cmd *c, sbx_sandbox *box, struct process *p)
@@ -184,5 +192,5 @@ int process_run(struct cmd *c, sbx_sandbox *box, struct process *p)
     code = sbx_exec(box, &p->exec, &c->call, &result, &error);
     p->exec.terminal = NULL;
     tty_close(tty);
-    return code == SBX_OK ? process_conclude(c, sbx_id(box), p->exec.argv[0], &result) : fail(c, sbx_id(box), &error);
+    return code == SBX_OK ? process_conclude(c, sbx_id(box), program_of(p), &result) : fail(c, box, p, &error);
 }

@@ -68,6 +68,15 @@ bad_words_for_jobs() {
     errors "sbxctl: logs: the id is empty; 'sbxctl ls' lists sandboxes"
 }
 
+bad_words_for_shells_and_life() {
+    bad "shell: missing argument; usage: sbxctl shell [OPTION...] ID NAME [--] COMMAND [ARG...]" shell local/a
+    bad "shell: no command for the shell; for a terminal write 'sbxctl exec -it local/a -- sh'" shell local/a b
+    bad "shell: --close and a command exclude each other; give one" shell --close local/a b true
+    bad "shell: the shell's name is empty" shell local/a '' true
+    bad "keep-alive: --for: '0' is out of range; write a duration of at least 1s" keep-alive --for 0 local/a
+    bad "suspend: too many arguments, beginning with 'b'; usage: sbxctl suspend [OPTION...] ID" suspend local/a b
+}
+
 bad_durations() {
     local hint="is not a duration; write 30, 500ms, 1.5s, 5m, 1h or 2d"
     local word

@@ -4,7 +4,7 @@
 
 # The page as plain words, one line of it a line.
 plain_page() { sed -e 's/\\f[BIR]//g' -e 's/\\-/-/g' "$SOURCE/docs/man/sbxctl.1"; }
-table_commands() { sbx help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
+table_commands() { sbx help | sed -n '/^commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
 # The options that help lists for a command, as "-e, --env NAME[=VALUE]".
 table_options() { sbx help "$1" | sed -n 's/^ *\(\(-[a-z], \)\{0,1\}--[a-z-]*\( [^ ]\{1,\}\)\{0,1\}\)  *[^ ].*/\1/p'; }
 # Those that the page lists for it.
@@ -25,7 +25,7 @@ manual_lists_every_command() {
     local command count=0
     for command in $(table_commands); do
         count=$((count + 1))
-        sbx help "$command" | sed -n '1s/^usage: sbxctl \([a-z]*\) \[OPTION...\]/\1/p' >"$T/usage"
+        sbx help "$command" | sed -n '1s/^usage: sbxctl \([a-z-]*\) \[OPTION...\]/\1/p' >"$T/usage"
         plain_page | grep -qxF -- "$(cat "$T/usage")" || fail "no line '$(cat "$T/usage")' in the page"
     done
     [ "$count" -ge 12 ] || fail "only $count commands"
