@@ -64,6 +64,8 @@ enum cmd_id {
     OPT_EOF,
     OPT_CLOSE,
     OPT_FOR,
+    OPT_ALL,
+    OPT_DRY_RUN,
     OPT_COUNT
 };
 
@@ -82,7 +84,8 @@ enum {
     GROUP_LOGS = 1u << 10, /* reads the output of a job */
     GROUP_WAIT = 1u << 11,
     GROUP_SHELL = 1u << 12,
-    GROUP_KEEP = 1u << 13
+    GROUP_KEEP = 1u << 13,
+    GROUP_SWEEP = 1u << 14
 };
 
 struct cmd_option {
@@ -274,6 +277,8 @@ int cmd_shell(struct cmd *c);
 int cmd_suspend(struct cmd *c);
 int cmd_resume(struct cmd *c);
 int cmd_keep_alive(struct cmd *c);
+int cmd_tunnel(struct cmd *c);
+int cmd_gc(struct cmd *c);
 int cmd_providers(struct cmd *c);
 int cmd_config(struct cmd *c);
 int cmd_doctor(struct cmd *c);

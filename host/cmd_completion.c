@@ -42,16 +42,17 @@ static void print_bash(void)
         print_words(command);
         (void)fputs("' ;;\n", stdout);
     }
-    (void)fputs("    esac\n"
-                "    COMPREPLY=()\n"
-                "    if [[ -z $command || $cur == -* ]]; then\n"
-                "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-                "    elif [[ $command =~ ^(exec|inspect|rm|logs|wait|shell|suspend|resume|keep-alive)$ ]]; then\n"
-                "        mapfile -t COMPREPLY < <(compgen -W \"$(sbxctl ls -q 2>/dev/null)\" -- \"$cur\")\n"
-                "    fi\n"
-                "}\n"
-                "complete -o default -F _sbxctl sbxctl\n",
-                stdout);
+    (void)fputs(
+        "    esac\n"
+        "    COMPREPLY=()\n"
+        "    if [[ -z $command || $cur == -* ]]; then\n"
+        "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+        "    elif [[ $command =~ ^(exec|inspect|rm|logs|wait|shell|suspend|resume|keep-alive|tunnel)$ ]]; then\n"
+        "        mapfile -t COMPREPLY < <(compgen -W \"$(sbxctl ls -q 2>/dev/null)\" -- \"$cur\")\n"
+        "    fi\n"
+        "}\n"
+        "complete -o default -F _sbxctl sbxctl\n",
+        stdout);
 }
 
 static void print_zsh(void)

@@ -77,6 +77,14 @@ bad_words_for_shells_and_life() {
     bad "suspend: too many arguments, beginning with 'b'; usage: sbxctl suspend [OPTION...] ID" suspend local/a b
 }
 
+bad_ports_and_sweeps() {
+    bad "tunnel: '0' is not a port; write a number from 1 to 65535" tunnel local/a 0
+    bad "tunnel: '65536' is not a port; write a number from 1 to 65535" tunnel local/a 65536
+    bad "tunnel: '' is not a port; write a number from 1 to 65535" tunnel local/a ''
+    bad "tunnel: 'x' is not a port; write a number from 0 to 65535" tunnel local/a 80 x
+    bad "gc: too many arguments, beginning with 'x'; usage: sbxctl gc [OPTION...]" gc x
+}
+
 bad_durations() {
     local hint="is not a duration; write 30, 500ms, 1.5s, 5m, 1h or 2d"
     local word

@@ -63,3 +63,50 @@ suspend_and_resume_say_what_they_did() {
     try 0 sbx resume "$BOX"
     try 0 in_box true
 }
+
+a_tunnel_lives_with_its_process() {
+    local pid address
+    new_box
+    in_box sh -c 'command -v python3' >/dev/null 2>&1 </dev/null || skip "no python3 in the sandbox to listen with"
+    try 0 sbx job start "$BOX" python3 -c '
+import socket
+s = socket.socket(); s.bind(("127.0.0.1", 4711)); s.listen()
+while True:
+    c = s.accept()[0]; c.sendall(b"got " + c.recv(100)); c.close()'
+    "$SBXCTL" tunnel "$BOX" 4711 >"$T/address" 2>"$T/err" &
+    pid=$!
+    for _ in {1..100}; do
+        [ -s "$T/address" ] && break
+        sleep 0.05
+    done
+    address=$(cat "$T/address")
+    for _ in {1..50}; do
+        try 0 python3 -c '
+import socket, sys
+c = socket.create_connection(("127.0.0.1", int(sys.argv[1]))); c.sendall(b"hello")
+try: print(c.recv(100).decode())
+except ConnectionResetError: print()' "${address#127.0.0.1:}"
+        [ -n "$(cat "$T/out")" ] && break
+        sleep 0.1
+    done
+    output "got hello"
+    kill -TERM "$pid"
+    wait "$pid" || fail "a signal is the tunnel's proper end"
+    try 1 python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])))' \
+        "${address#127.0.0.1:}"
+    try 125 sbx tunnel local/000000000000 80
+    errors "sbxctl: tunnel local/000000000000: no such sandbox"
+}
+
+gc_removes_what_it_names() {
+    new_box
+    try 0 sbx gc
+    output ""
+    try 0 sbx gc --all --dry-run --json
+    json_is true dry_run
+    json_is "\"$BOX\"" sandboxes 0 id
+    try 0 in_box true
+    try 0 sbx gc --all -q
+    output "$BOX"
+    try 125 in_box true
+}
