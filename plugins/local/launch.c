@@ -41,13 +41,21 @@ static const char *const step_names[] = {"",
 
 /* --- in the child: nothing but system calls ------------------------------------------------------------------ */
 
+/* The system call itself: sanitizers put their own judgement of the copy into what _exit answers. */
+static void leave(int code) __attribute__((noreturn));
+static void leave(int code)
+{
+    for (;;)
+        (void)syscall(SYS_exit_group, code);
+}
+
 static void fail_child(int status_fd, int step, int error, const char *path) __attribute__((noreturn));
 static void fail_child(int status_fd, int step, int error, const char *path)
 {
     struct failure failure = {.step = step, .error = error};
     (void)snprintf(failure.path, sizeof failure.path, "%s", path);
     ssize_t n = write(status_fd, &failure, sizeof failure);
-    _exit(n == (ssize_t)sizeof failure ? 1 : 2);
+    leave(n == (ssize_t)sizeof failure ? 1 : 2);
 }
 
 static void write_proc(const char *path, const char *text)
@@ -171,7 +179,7 @@ static void start_program(const struct launch_plan *plan, int status_fd)
     if (step != STEP_NONE)
         fail_child(status_fd, step, error, path);
     (void)spawn(plan, status_fd);
-    _exit(0);
+    leave(0);
 }
 
 /* The program starts while the layout is made, since loading it takes as long: it waits for its arguments. They are one
@@ -190,7 +198,7 @@ static void start_beside_layout(const struct launch_plan *plan, int status_fd)
         step = STEP_FDS;
     }
     if (step == STEP_NONE)
-        _exit(0);
+        leave(0);
     (void)kill(pid, SIGKILL);
     fail_child(status_fd, step, error, path);
 }
@@ -208,14 +216,14 @@ static void run_child(const struct launch_plan *plan, const struct channel *chan
     (void)close(channel->go[1]);
     for (int fd = 0; fd <= 2; fd++) /* so that nothing opened later lands there */
         if (dup2(channel->null_fd, fd) < 0)
-            _exit(1);
+            leave(1);
     reset_signals();
     if (read(channel->go[0], &byte, 1) != 1)
-        _exit(1); /* the host process ended */
+        leave(1); /* the host process ended */
     if (plan->own_users)
         enter_namespaces(plan, channel->status[1]);
     if (plan->run != NULL)
-        _exit(plan->run(plan->user));
+        leave(plan->run(plan->user));
     if (plan->layout != NULL)
         start_beside_layout(plan, channel->status[1]);
     start_program(plan, channel->status[1]);
@@ -279,7 +287,7 @@ static pid_t exec_map(struct map_job *job, int i)
     pid_t pid = vfork();
     if (pid == 0) {
         (void)execve(job->programs[i], job->argv[i], empty);
-        _exit(127);
+        leave(127);
     }
     return pid;
 }
