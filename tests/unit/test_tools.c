@@ -114,6 +114,7 @@ static void read_gives_a_window_of_lines_and_where_the_next_begins(void **state)
         assert_true(l.start_line == 4 && l.end_line == 5 && l.next_offset == -1);
         l = page(&p, "t.txt", -5, 1, text, sizeof text);
         assert_string_equal(text, "one\n");
+        assert_true(l.start_line == 1 && l.end_line == 1 && l.next_offset == 1);
         l = page(&p, "t.txt", 0, 0, text, sizeof text);
         assert_true(l.no_lines_requested && l.content_len == 0 && l.total_lines == 5 && l.start_line == 0);
         assert_int_equal(read_fails(&p, "t.txt", 5), SBX_E_INVALID);
