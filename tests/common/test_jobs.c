@@ -6,12 +6,13 @@
 
 #include "tests/common/run.h"
 
-/* What each connection of the script does; the last goes on for those that follow. */
+/* What the script does at each request, whatever connection it comes by; the last step is repeated. */
 struct plan {
     const char *steps; /* i: info, o: output and then lost, O: output to its end, w: wait ends, l: lost, n: not found */
     char id[64];
     uint64_t offset;
     int starts;
+    size_t next;          /* step */
     pthread_mutex_t lock; /* connections are threads */
 };
 #define PLAN(text)                                                                                                     \
@@ -29,14 +30,17 @@ static void reply_info(struct fake_conn *c, const char *id, uint64_t result)
     fake_frame(c, FRAME_REPLY, 0, 0, b.data, b.len);
 }
 
-static void follow(struct fake_conn *c, struct plan *plan)
+/* Whether the connection goes on. */
+static int follow(struct fake_conn *c, struct plan *plan)
 {
-    size_t last = strlen(plan->steps) - 1, number = (size_t)c->number;
+    char step = plan->steps[plan->next];
+    if (plan->steps[plan->next + 1] != '\0')
+        plan->next++;
     if (c->op == OP_JOB_START) {
         plan->starts++;
         fake_text(c, F_ID, 0, plan->id, sizeof plan->id);
     }
-    switch (plan->steps[number < last ? number : last]) {
+    switch (step) {
     case 'i':
         reply_info(c, plan->id, JOB_RUNS);
         fake_end(c, SBX_OK);
@@ -48,25 +52,27 @@ static void follow(struct fake_conn *c, struct plan *plan)
     case 'O':
         plan->offset = fake_number(c, F_OFFSET);
         fake_frame(c, FRAME_DATA, 0, STREAM_OUT, "abcde", 5);
-        if (plan->steps[number < last ? number : last] == 'O')
-            fake_end(c, SBX_OK);
+        if (step == 'o')
+            return 0;
+        fake_end(c, SBX_OK);
         break;
     case 'w':
         fake_exited(c, 4);
         break;
     default:
-        return;
+        return 0;
     }
+    return 1;
 }
 
 static void script(struct fake_conn *c, void *user)
 {
     struct plan *plan = user;
-    if (fake_request(c) != 0)
-        return;
-    (void)pthread_mutex_lock(&plan->lock);
-    follow(c, plan);
-    (void)pthread_mutex_unlock(&plan->lock);
+    for (int goes_on = 1; goes_on && fake_request(c) == 0;) {
+        (void)pthread_mutex_lock(&plan->lock);
+        goes_on = follow(c, plan);
+        (void)pthread_mutex_unlock(&plan->lock);
+    }
 }
 
 static sbx_status wait_with(struct run *run, const char *steps, int max)
@@ -112,6 +118,7 @@ static void lost_output_goes_on_at_its_offset(void **state)
     assert_int_equal(next, 110);
     assert_int_equal(run.out.data.len, 10);
     plan.steps = "o";
+    plan.next = 0;
     fake_start(&fake, script, &plan, NULL);
     fake.max = 1;
     assert_int_equal(guest_job_output(fake.link, &run.call, "j", &args, &run.out.sink, &next), SBX_E_GONE);
