@@ -66,6 +66,15 @@ enum cmd_id {
     OPT_FOR,
     OPT_ALL,
     OPT_DRY_RUN,
+    OPT_OFFSET,
+    OPT_LIMIT,
+    OPT_OLD,
+    OPT_OLD_FILE,
+    OPT_NEW,
+    OPT_NEW_FILE,
+    OPT_EVERY,
+    OPT_INCLUDE,
+    OPT_MAX_COUNT,
     OPT_COUNT
 };
 
@@ -85,7 +94,8 @@ enum {
     GROUP_WAIT = 1u << 11,
     GROUP_SHELL = 1u << 12,
     GROUP_KEEP = 1u << 13,
-    GROUP_SWEEP = 1u << 14
+    GROUP_SWEEP = 1u << 14,
+    GROUP_FILES = 1u << 16
 };
 
 struct cmd_option {
@@ -105,6 +115,7 @@ struct cmd_command {
     const char *arguments; /* for the help */
     const char *summary;
     const char *details; /* more lines of help, or NULL */
+    const char *actions; /* what its first argument may be, with blanks between, or NULL */
     uint32_t groups;
     uint32_t least; /* arguments */
     uint32_t most;
@@ -157,6 +168,8 @@ static inline int cmd_has(const struct cmd *c, enum cmd_id id)
 int value_duration(struct cmd *c, enum cmd_id id, int64_t *ms);
 int value_size(struct cmd *c, enum cmd_id id, uint64_t *bytes);
 int value_cpus(struct cmd *c, enum cmd_id id, uint32_t *out);
+/* A plain number; `what` says of which things. */
+int value_number(struct cmd *c, enum cmd_id id, const char *what, uint64_t *out);
 /* Plain forms: 0 or -1. Fractions are rounded up, so that more than nothing never becomes nothing. */
 int parse_duration(const char *text, int64_t *ms);
 int parse_size(const char *text, uint64_t *bytes);
@@ -213,6 +226,24 @@ int signals_open(struct cmd *c);
 void signals_take(struct cmd *c);
 void signals_close(struct cmd *c);
 const char *signal_text(int signo);
+
+/* --- commands with actions (cmd_action.c) --- */
+#define OPTION_BIT(id) (UINT64_C(1) << (id))
+struct cmd_action {
+    const char *name;
+    const char *arguments; /* for messages */
+    size_t least;          /* arguments, the action's own name included */
+    size_t most;
+    uint64_t options;            /* what it takes of those that not every action takes */
+    int (*check)(struct cmd *c); /* before anything is done; NULL: nothing more to check */
+    int (*run)(struct cmd *c, sbx_sandbox *box);
+};
+/* The action that the first argument names, its words and options checked; `groups` are those of the options that not
+ * every action takes. 0, or an exit code with the reason told. */
+int action_take(struct cmd *c, const struct cmd_action *actions, size_t count, uint32_t groups,
+                const struct cmd_action **out);
+/* Runs it for the sandbox that the second argument names. */
+int action_run(struct cmd *c, const struct cmd_action *actions, size_t count, uint32_t groups);
 
 /* --- making sandboxes and running commands (cmd_make.c, cmd_process.c) --- */
 struct make {
@@ -279,6 +310,7 @@ int cmd_resume(struct cmd *c);
 int cmd_keep_alive(struct cmd *c);
 int cmd_tunnel(struct cmd *c);
 int cmd_gc(struct cmd *c);
+int cmd_files(struct cmd *c);
 int cmd_providers(struct cmd *c);
 int cmd_config(struct cmd *c);
 int cmd_doctor(struct cmd *c);

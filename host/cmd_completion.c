@@ -23,11 +23,11 @@ static void print_bash(void)
 {
     const struct cmd_command *command;
     (void)fputs("_sbxctl() {\n"
-                "    local cur=${COMP_WORDS[COMP_CWORD]} command='' words='' i\n"
+                "    local cur=${COMP_WORDS[COMP_CWORD]} command='' words='' actions='' before=0 i\n"
                 "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
                 "        case ${COMP_WORDS[i]} in\n"
                 "        -*) ;;\n"
-                "        *) command=${COMP_WORDS[i]}; break ;;\n"
+                "        *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((before++)); fi ;;\n"
                 "        esac\n"
                 "    done\n"
                 "    case $command in\n"
@@ -38,21 +38,23 @@ static void print_bash(void)
     print_words(NULL);
     (void)fputs("' ;;\n", stdout);
     for (size_t i = 0; (command = cmd_command_at(i)) != NULL; i++) {
-        (void)printf("    %s) words='", command->name);
+        (void)printf("    %s) actions='%s' words='", command->name, command->actions == NULL ? "" : command->actions);
         print_words(command);
         (void)fputs("' ;;\n", stdout);
     }
-    (void)fputs(
-        "    esac\n"
-        "    COMPREPLY=()\n"
-        "    if [[ -z $command || $cur == -* ]]; then\n"
-        "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
-        "    elif [[ $command =~ ^(exec|inspect|rm|logs|wait|shell|suspend|resume|keep-alive|tunnel)$ ]]; then\n"
-        "        mapfile -t COMPREPLY < <(compgen -W \"$(sbxctl ls -q 2>/dev/null)\" -- \"$cur\")\n"
-        "    fi\n"
-        "}\n"
-        "complete -o default -F _sbxctl sbxctl\n",
-        stdout);
+    (void)fputs("    esac\n"
+                "    COMPREPLY=()\n"
+                "    if [[ -z $command || $cur == -* ]]; then\n"
+                "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+                "    elif [[ -n $actions && $before -eq 0 ]]; then\n"
+                "        mapfile -t COMPREPLY < <(compgen -W \"$actions\" -- \"$cur\")\n"
+                "    elif [[ $command =~ ^(exec|inspect|rm|logs|wait|shell|suspend|resume|keep-alive|tunnel)$ ||\n"
+                "        ($command =~ ^(job|files)$ && $before -eq 1) ]]; then\n"
+                "        mapfile -t COMPREPLY < <(compgen -W \"$(sbxctl ls -q 2>/dev/null)\" -- \"$cur\")\n"
+                "    fi\n"
+                "}\n"
+                "complete -o default -F _sbxctl sbxctl\n",
+                stdout);
 }
 
 static void print_zsh(void)
@@ -78,6 +80,9 @@ static void print_fish(void)
         (void)printf("complete -c sbxctl -f -n __fish_use_subcommand -a %s -d ", command->name);
         print_quoted(command->summary);
         (void)fputc('\n', stdout);
+        if (command->actions != NULL)
+            (void)printf("complete -c sbxctl -f -n '__fish_seen_subcommand_from %s' -a '%s'\n", command->name,
+                         command->actions);
         for (size_t k = 0; (option = cmd_option_at(k)) != NULL; k++) {
             if (!takes(command, option))
                 continue;

@@ -292,71 +292,37 @@ static int job_feed(struct cmd *c, sbx_sandbox *box)
     return print_done(c, box, c->args[2]);
 }
 
-#define BIT(id)      (UINT64_C(1) << (id))
-#define PROCESS_BITS (BIT(OPT_ENV) | BIT(OPT_ENV_FILE) | BIT(OPT_CWD) | BIT(OPT_USER) | BIT(OPT_TIMEOUT))
-struct action {
-    const char *name;
-    const char *arguments;
-    size_t least; /* arguments, the action's own name included */
-    size_t most;
-    uint64_t options; /* what it takes of those that not every action takes */
-    int (*run)(struct cmd *c, sbx_sandbox *box);
-};
-static const struct action actions[] = {
-    {"start", "ID [--] COMMAND [ARG...]", 3, SIZE_MAX, PROCESS_BITS | BIT(OPT_KEEP) | BIT(OPT_KEEP_STDIN), job_start},
-    {"ls", "ID", 2, 2, 0, job_ls},
-    {"info", "ID JOB", 3, 3, 0, job_info},
-    {"wait", "ID JOB", 3, 3, 0, job_wait_action},
-    {"logs", "ID JOB", 3, 3, BIT(OPT_FOLLOW) | BIT(OPT_FROM) | BIT(OPT_STREAM), job_logs_action},
-    {"kill", "ID JOB", 3, 3, 0, job_kill},
-    {"signal", "ID JOB SIGNAL", 4, 4, 0, job_signal},
-    {"feed", "ID JOB", 3, 3, BIT(OPT_EOF), job_feed},
-    {"forget", "ID JOB", 3, 3, 0, job_forget},
-};
-
-static int check_options(struct cmd *c, const struct action *a)
+static int check_start(struct cmd *c)
 {
-    const struct cmd_option *option;
-    const uint32_t some = GROUP_PROCESS | GROUP_JOB | GROUP_LOGS;
-    for (size_t i = 0; (option = cmd_option_at(i)) != NULL; i++)
-        if ((option->groups & some) != 0 && cmd_has(c, (enum cmd_id)option->id) && (a->options & BIT(option->id)) == 0)
-            return cmd_usage(c, "option '--%s' has no meaning for '%s'", option->name, a->name);
+    CLEANUP_PROCESS struct process p = {0};
+    return start_options(c, &p);
+}
+
+static int check_signal(struct cmd *c)
+{
+    if (signal_of(c->args[3]) == 0)
+        return cmd_usage(c, "'%s' is not a signal; write such as TERM or 15", c->args[3]);
     return 0;
 }
 
-static int check_action(struct cmd *c, const struct action *a)
-{
-    if (c->arg_count < a->least)
-        return cmd_usage(c, "missing argument; usage: sbxctl job [OPTION...] %s %s", a->name, a->arguments);
-    if (c->arg_count > a->most)
-        return cmd_usage(c, "too many arguments, beginning with '%s'; usage: sbxctl job [OPTION...] %s %s",
-                         c->args[a->most], a->name, a->arguments);
-    if (a->run == job_signal && signal_of(c->args[3]) == 0)
-        return cmd_usage(c, "'%s' is not a signal; write such as TERM or 15", c->args[3]);
-    int code = check_options(c, a);
-    if (code == 0 && a->run == job_start) {
-        CLEANUP_PROCESS struct process p = {0};
-        code = start_options(c, &p);
-    }
-    return code == 0 && a->run == job_logs_action ? job_logs_check(c) : code;
-}
+#define PROCESS_BITS                                                                                                   \
+    (OPTION_BIT(OPT_ENV) | OPTION_BIT(OPT_ENV_FILE) | OPTION_BIT(OPT_CWD) | OPTION_BIT(OPT_USER) |                     \
+     OPTION_BIT(OPT_TIMEOUT))
+#define START_BITS (PROCESS_BITS | OPTION_BIT(OPT_KEEP) | OPTION_BIT(OPT_KEEP_STDIN))
+#define LOGS_BITS  (OPTION_BIT(OPT_FOLLOW) | OPTION_BIT(OPT_FROM) | OPTION_BIT(OPT_STREAM))
+static const struct cmd_action actions[] = {
+    {"start", "ID [--] COMMAND [ARG...]", 3, SIZE_MAX, START_BITS, check_start, job_start},
+    {"ls", "ID", 2, 2, 0, NULL, job_ls},
+    {"info", "ID JOB", 3, 3, 0, NULL, job_info},
+    {"wait", "ID JOB", 3, 3, 0, NULL, job_wait_action},
+    {"logs", "ID JOB", 3, 3, LOGS_BITS, job_logs_check, job_logs_action},
+    {"kill", "ID JOB", 3, 3, 0, NULL, job_kill},
+    {"signal", "ID JOB SIGNAL", 4, 4, 0, check_signal, job_signal},
+    {"feed", "ID JOB", 3, 3, OPTION_BIT(OPT_EOF), NULL, job_feed},
+    {"forget", "ID JOB", 3, 3, 0, NULL, job_forget},
+};
 
 int cmd_job(struct cmd *c)
 {
-    CLEANUP_CONTEXT sbx_context *ctx = NULL;
-    CLEANUP_SANDBOX sbx_sandbox *box = NULL;
-    const struct action *a = NULL;
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
-        if (strcmp(actions[i].name, c->args[0]) == 0)
-            a = &actions[i];
-    if (a == NULL)
-        return cmd_usage(c, "'%s' is none of start, ls, info, wait, logs, kill, signal, feed and forget", c->args[0]);
-    int code = check_action(c, a);
-    if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, c->args[1], &box);
-    return code == 0 ? a->run(c, box) : code;
+    return action_run(c, actions, sizeof actions / sizeof actions[0], GROUP_PROCESS | GROUP_JOB | GROUP_LOGS);
 }

@@ -19,23 +19,6 @@ struct stream {
     struct buf bytes; /* with --json */
 };
 
-static int value_from(struct cmd *c, uint64_t *from)
-{
-    const char *text = c->value[OPT_FROM];
-    uint64_t number = 0;
-    const char *s = text;
-    if (text == NULL)
-        return 0;
-    for (; *s >= '0' && *s <= '9'; s++)
-        if (__builtin_mul_overflow(number, 10u, &number) ||
-            __builtin_add_overflow(number, (uint64_t)(*s - '0'), &number))
-            break;
-    if (*text == 0 || *s != 0)
-        return cmd_usage(c, "--from: '%s' is not a number of bytes", text);
-    *from = number;
-    return 0;
-}
-
 int job_logs_check(struct cmd *c)
 {
     uint64_t from = 0;
@@ -46,7 +29,7 @@ int job_logs_check(struct cmd *c)
         return cmd_usage(c, "--from needs --stream: each stream has bytes of its own");
     if (cmd_has(c, OPT_FOLLOW) && cmd_has(c, OPT_JSON))
         return cmd_usage(c, "--follow and --json exclude each other; give one");
-    return value_from(c, &from);
+    return value_number(c, OPT_FROM, "bytes", &from);
 }
 
 static int32_t keep(void *user, const void *data, size_t len)
@@ -137,8 +120,8 @@ int job_logs(struct cmd *c, sbx_sandbox *box, const char *job)
     int code;
     prepare(c, &out, 1);
     prepare(c, &err, 2);
-    (void)value_from(c, &out.options.from);
-    (void)value_from(c, &err.options.from);
+    (void)value_number(c, OPT_FROM, "bytes", &out.options.from);
+    err.options.from = out.options.from;
     if (show(c, box, job, streams, &error) != SBX_OK)
         code = cmd_fail_inside(c, box, &error);
     else

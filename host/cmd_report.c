@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
@@ -208,6 +209,13 @@ int cmd_fail_sandbox(struct cmd *c, const char *subject, const struct sbx_error 
     return error->code == SBX_E_NOT_FOUND || error->code == SBX_E_GONE ? tell(c, &t) : cmd_fail(c, subject, error);
 }
 
+/* What reads our output went away; known also when the write that failed is long over. */
+static int reader_is_gone(int os_errno)
+{
+    struct pollfd out = {.fd = 1, .events = POLLOUT};
+    return os_errno == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0);
+}
+
 int cmd_close_output(struct cmd *c, int code)
 {
     int bad = ferror(stdout);
@@ -219,7 +227,7 @@ int cmd_close_output(struct cmd *c, int code)
     }
     if (!bad)
         return code;
-    if (saved == EPIPE)
+    if (reader_is_gone(saved))
         return EXIT_SIGNAL + 13;
     clearerr(stdout);
     c->value[OPT_JSON] = NULL;

@@ -125,6 +125,23 @@ int value_cpus(struct cmd *c, enum cmd_id id, uint32_t *out)
     return 0;
 }
 
+int value_number(struct cmd *c, enum cmd_id id, const char *what, uint64_t *out)
+{
+    const char *text = c->value[id];
+    uint64_t number = 0;
+    const char *s = text;
+    if (text == NULL)
+        return 0;
+    for (; *s >= '0' && *s <= '9'; s++)
+        if (__builtin_mul_overflow(number, 10u, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(*s - '0'), &number))
+            break;
+    if (*text == 0 || *s != 0)
+        return cmd_usage(c, "--%s: '%s' is not a number of %s", option_name(id), text, what);
+    *out = number;
+    return 0;
+}
+
 void kv_finish(struct kv_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {

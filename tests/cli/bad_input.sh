@@ -68,6 +68,26 @@ bad_words_for_jobs() {
     errors "sbxctl: logs: the id is empty; 'sbxctl ls' lists sandboxes"
 }
 
+bad_words_for_files() {
+    bad "files: 'rm' is none of ls, cat, write, edit, grep and glob" files rm local/a
+    bad "files: missing argument; usage: sbxctl files [OPTION...] ACTION ID [ARG...]" files ls
+    bad "files: missing argument; usage: sbxctl files [OPTION...] cat ID PATH" files cat local/a
+    bad "files: missing argument; usage: sbxctl files [OPTION...] grep ID TEXT [PATH]" files grep local/a
+    bad "files: too many arguments, beginning with 'c'; usage: sbxctl files [OPTION...] ls ID [DIRECTORY]" \
+        files ls local/a b c
+    bad "files: option '--old' has no meaning for 'cat'" files cat local/a b --old x
+    bad "files: option '--limit' has no meaning for 'grep'" files grep --limit 3 local/a b
+    bad "files: --offset: '-1' is not a number of lines" files cat --offset=-1 local/a b
+    bad "files: --limit: 'all' is not a number of lines" files cat --limit all local/a b
+    bad "files: --max-count: '0' finds nothing; write at least 1" files grep --max-count 0 local/a b
+    bad "files: edit wants --old TEXT or --old-file FILE" files edit local/a b --new x
+    bad "files: edit wants --new TEXT or --new-file FILE" files edit local/a b --old x
+    bad "files: --old and --old-file exclude each other; give one" files edit local/a b --old x --old-file y --new z
+    bad "files: --new-file: an empty value" files edit local/a b --old x --new-file=
+    bad "files: --old-file and --new-file both want standard input; give one" \
+        files edit local/a b --old-file - --new-file -
+}
+
 bad_words_for_shells_and_life() {
     bad "shell: missing argument; usage: sbxctl shell [OPTION...] ID NAME [--] COMMAND [ARG...]" shell local/a
     bad "shell: no command for the shell; for a terminal write 'sbxctl exec -it local/a -- sh'" shell local/a b

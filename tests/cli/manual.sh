@@ -71,5 +71,21 @@ completion_knows_every_command_and_option() {
     COMP_WORDS=(sbxctl --json run --net) COMP_CWORD=3
     _sbxctl
     [ "${COMPREPLY[*]}" = "--network --network-allow" ] || fail "--net became '${COMPREPLY[*]}'"
+    COMP_WORDS=(sbxctl files g) COMP_CWORD=2
+    _sbxctl
+    [ "${COMPREPLY[*]}" = "grep glob" ] || fail "files g became '${COMPREPLY[*]}'"
     bad "completion: 'tcsh' is none of bash, zsh and fish" completion tcsh
+}
+
+manual_and_completion_know_every_action() {
+    local command action count=0
+    try 0 sbx completion fish
+    for command in job files; do
+        for action in $(sed -n "s/.*-n '__fish_seen_subcommand_from $command' -a '\(.*\)'$/\1/p" "$T/out"); do
+            count=$((count + 1))
+            plain_page | grep -q "^$command $action ID" || fail "no '$command $action' in the page"
+            sbx help "$command" | grep -q "^$command $action ID" || fail "no '$command $action' in the help"
+        done
+    done
+    [ "$count" -ge 15 ] || fail "only $count actions"
 }
