@@ -136,21 +136,39 @@ static void sweep_orphans(const struct command *lost)
     free(spare);
 }
 
+/* It may be asleep with everything else. */
+static void wake_to_kill(struct keeper *k)
+{
+    if (k->pid <= 0)
+        return;
+    k->killing = 1;
+    (void)kill(k->pid, SIGTERM);
+    (void)kill(k->pid, SIGCONT);
+}
+
+size_t command_killers(const struct guest *g, struct tree_process *out, size_t cap)
+{
+    size_t count = 0;
+    for (const struct command *c = g->commands; c != NULL && count < cap; c = c->next)
+        if (c->keeper.killing && c->keeper.pid > 0)
+            out[count++] = (struct tree_process){.pid = c->keeper.pid};
+    return count;
+}
+
 void command_kill(struct command *c)
 {
     if (command_is_over(c) || c->killing || c->losing)
         return;
     c->killing = 1;
     c->kill_until_ns = clock_now_ns() + (int64_t)(GUEST_KILL_MS + KEEPER_GRACE_MS) * 1000000;
-    if (c->keeper.pid > 0)
-        (void)kill(c->keeper.pid, SIGTERM);
+    wake_to_kill(&c->keeper);
 }
 
-int command_kill_rest(const struct command *c)
+int command_kill_rest(struct command *c)
 {
     if (!command_is_over(c) || c->keeper.pid <= 0)
         return 0;
-    (void)kill(c->keeper.pid, SIGTERM);
+    wake_to_kill(&c->keeper);
     return 1;
 }
 

@@ -43,7 +43,9 @@ static inline int command_is_over(const struct command *c)
 /* Kills its whole tree; its end is reported as always. */
 void command_kill(struct command *c);
 /* Of one that is over: what it left below a keeper that stayed. 0: nothing is there (any more). */
-int command_kill_rest(const struct command *c);
+int command_kill_rest(struct command *c);
+/* The keepers that are at it, at most `cap`; how many. */
+size_t command_killers(const struct guest *g, struct tree_process *out, size_t cap);
 /* To its process group. */
 void command_signal(const struct command *c, int signo);
 /* The owner is done with it; what still runs is killed. */

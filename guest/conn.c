@@ -50,7 +50,7 @@ size_t conn_room(const struct conn *c)
 
 void conn_watch(struct conn *c, struct watch *w)
 {
-    short in = c->out_end - c->out_start < CONN_OUT_PAUSE ? POLLIN : 0;
+    short in = c->out_end - c->out_start < CONN_OUT_PAUSE && !c->waits ? POLLIN : 0;
     short out = c->out_end > c->out_start ? POLLOUT : 0;
     c->out_got = 0;
     if (c->in_fd == c->out_fd) {
@@ -229,6 +229,30 @@ static int handle(struct conn *c, const struct wire_head *h, const unsigned char
     return request_frame(c, h, payload);
 }
 
+void conn_take(struct conn *c)
+{
+    size_t at = 0;
+    c->waits = 0;
+    while (!c->broken && c->in_len - at >= WIRE_HEADER) {
+        struct wire_head h;
+        if (wire_get_head(c->in + at, &h) != 0) {
+            c->broken = 1;
+            return;
+        }
+        if (c->in_len - at - WIRE_HEADER < h.len)
+            break;
+        c->waits = request_must_wait(c, &h, c->in + at + WIRE_HEADER);
+        if (c->waits)
+            break;
+        if (handle(c, &h, c->in + at + WIRE_HEADER) != 0)
+            c->broken = 1;
+        at += WIRE_HEADER + h.len;
+    }
+    c->in_len -= at;
+    if (c->in_len > 0 && at > 0)
+        memmove(c->in, c->in + at, c->in_len);
+}
+
 void conn_read(struct conn *c)
 {
     ssize_t n = read(c->in_fd, c->in + c->in_len, CONN_IN_SIZE - c->in_len);
@@ -239,20 +263,5 @@ void conn_read(struct conn *c)
         return;
     }
     c->in_len += (size_t)n;
-    size_t at = 0;
-    while (!c->broken && c->in_len - at >= WIRE_HEADER) {
-        struct wire_head h;
-        if (wire_get_head(c->in + at, &h) != 0) {
-            c->broken = 1;
-            return;
-        }
-        if (c->in_len - at - WIRE_HEADER < h.len)
-            break;
-        if (handle(c, &h, c->in + at + WIRE_HEADER) != 0)
-            c->broken = 1;
-        at += WIRE_HEADER + h.len;
-    }
-    c->in_len -= at;
-    if (c->in_len > 0 && at > 0)
-        memmove(c->in, c->in + at, c->in_len);
+    conn_take(c);
 }

@@ -28,6 +28,7 @@ struct conn {
     short out_got;
     int greeted;
     int broken;
+    int waits; /* its next request, until nothing holds the sandbox still */
     unsigned char *in;
     size_t in_len;
     unsigned char *out;
@@ -47,6 +48,8 @@ void conn_close(struct conn *c);
 void conn_watch(struct conn *c, struct watch *w);
 /* Reads once and handles every whole frame. */
 void conn_read(struct conn *c);
+/* Handles what was read and had to wait. */
+void conn_take(struct conn *c);
 /* Writes what it can. */
 void conn_flush(struct conn *c);
 

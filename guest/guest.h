@@ -24,6 +24,8 @@ enum {
     GUEST_MAX_SHELLS = 64,
     GUEST_SHELL_TEXT = 1 << 20,   /* one command */
     GUEST_SHELL_TEXTS = 32 << 20, /* all that wait */
+    GUEST_STOP_MS = 3000,         /* for everything to come to rest */
+    GUEST_LOOK_MS = 250,          /* how often a sleeping sandbox is looked at */
     GUEST_SHELL_BACK_MS = 1000,   /* for a shell to come back once what it ran was killed */
     GUEST_KEPT_BYTES = 128 << 20, /* output of all jobs together */
     GUEST_MESSAGE_MAX = 400
@@ -47,9 +49,22 @@ struct identity {
     char shell[256];
 };
 
+struct tree_process;
+
+/* Why nothing but the guest runs: suspended until resumed, and held by requests. See suspend.c. */
+struct sleep {
+    int suspended;
+    unsigned holds;
+    struct tree_process *stopped; /* were so before, and stay so */
+    size_t stopped_count;
+    int64_t look_ns; /* when to see again to it that nothing runs */
+    char name[16];   /* the guest's own, while it has the other one */
+};
+
 struct keeper {
     pid_t pid; /* -1 once reaped */
     int sock;
+    int killing; /* it was told to kill what is below it */
 };
 
 struct guest {
@@ -82,6 +97,7 @@ struct guest {
     struct keeper idle[GUEST_IDLE_KEEPERS];
     unsigned idle_count;
     pid_t workers[GUEST_WORKERS]; /* 0: free */
+    struct sleep sleep;
 };
 
 /* One turn of the loop: descriptors to wait for and the nearest point in time. */

@@ -56,11 +56,12 @@ static void lifetime_start(struct request *r, const struct fields *f)
     request_end(r);
 }
 
-const struct request_kind op_info = {.op = OP_INFO, .start = info_start};
-const struct request_kind op_shutdown = {.op = OP_SHUTDOWN, .start = shutdown_start};
+const struct request_kind op_info = {.op = OP_INFO, .asleep = 1, .start = info_start};
+const struct request_kind op_shutdown = {.op = OP_SHUTDOWN, .asleep = 1, .start = shutdown_start};
 const struct request_kind op_lifetime = {
     .op = OP_LIFETIME,
     .takes = FIELD(F_DEADLINE_MS),
     .requires = FIELD(F_DEADLINE_MS),
+    .asleep = 1,
     .start = lifetime_start,
 };

@@ -18,6 +18,7 @@
 #include "guest/job.h"
 #include "guest/request.h"
 #include "guest/shell.h"
+#include "guest/sleep.h"
 #include "guest/tree.h"
 
 enum { ACCEPT_PAUSE_NS = 50000000 };
@@ -149,6 +150,7 @@ static void turn(struct guest *g, struct watch *w)
     command_watch_all(g, w);
     job_watch_all(g, w);
     shell_watch_all(g, w);
+    sleep_watch(g, w);
     for (struct conn *c = g->conns; c != NULL; c = c->next) {
         conn_watch(c, w);
         request_watch_all(c, w);
@@ -167,6 +169,7 @@ static void turn(struct guest *g, struct watch *w)
     command_pump_all(g);
     job_pump_all(g);
     shell_pump_all(g);
+    sleep_pump(g);
     for (struct conn *c = g->conns; c != NULL; c = c->next) {
         if ((c->in_got & (POLLIN | POLLHUP | POLLERR)) != 0)
             conn_read(c);
@@ -209,6 +212,7 @@ static void finish(struct guest *g, struct watch *w)
         g->commands->state = COMMAND_LOST;
         command_sweep(g);
     }
+    free(g->sleep.stopped);
     free(w->fds);
     free(w->got);
 }

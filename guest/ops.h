@@ -20,6 +20,8 @@ extern const struct request_kind op_tar_put;
 extern const struct request_kind op_info;
 extern const struct request_kind op_shutdown;
 extern const struct request_kind op_lifetime;
+extern const struct request_kind op_suspend;
+extern const struct request_kind op_resume;
 extern const struct request_kind op_job_start;
 extern const struct request_kind op_job_info;
 extern const struct request_kind op_job_wait;

@@ -9,10 +9,10 @@
 #include "guest/ops.h"
 
 static const struct request_kind *const KINDS[] = {
-    &op_exec,       &op_read,       &op_write,       &op_stat,       &op_list,       &op_mkdir,    &op_remove,
-    &op_rename,     &op_tar_get,    &op_tar_put,     &op_info,       &op_shutdown,   &op_lifetime, &op_job_start,
-    &op_job_info,   &op_job_wait,   &op_job_kill,    &op_job_signal, &op_job_output, &op_job_feed, &op_job_list,
-    &op_job_forget, &op_shell_exec, &op_shell_close, &op_shell_list, &op_dial,
+    &op_exec,     &op_read,      &op_write,      &op_stat,       &op_list,        &op_mkdir,      &op_remove,
+    &op_rename,   &op_tar_get,   &op_tar_put,    &op_info,       &op_shutdown,    &op_lifetime,   &op_suspend,
+    &op_resume,   &op_job_start, &op_job_info,   &op_job_wait,   &op_job_kill,    &op_job_signal, &op_job_output,
+    &op_job_feed, &op_job_list,  &op_job_forget, &op_shell_exec, &op_shell_close, &op_shell_list, &op_dial,
 };
 
 uint64_t request_features(void)
@@ -158,6 +158,27 @@ static struct request *request_new(struct conn *c, uint32_t id)
     return r;
 }
 
+static const struct request_kind *kind_of(uint64_t op)
+{
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        if (KINDS[i]->op == op)
+            return KINDS[i];
+    return NULL;
+}
+
+int request_must_wait(const struct conn *c, const struct wire_head *h, const unsigned char *payload)
+{
+    struct wire_field_view f;
+    const unsigned char *at = payload;
+    size_t left = h->len;
+    int ok = 1;
+    if (c->g->sleep.holds == 0 || c->g->sleep.suspended || h->type != FRAME_REQUEST || find(c, h->id) != NULL ||
+        wire_next_field(&at, &left, &f) != 1 || f.tag != F_OP)
+        return 0;
+    const struct request_kind *kind = kind_of(wire_number(&f, &ok));
+    return kind != NULL && !kind->asleep;
+}
+
 static void start(struct request *r, const unsigned char *payload, size_t len)
 {
     char message[GUEST_MESSAGE_MAX];
@@ -167,9 +188,7 @@ static void start(struct request *r, const unsigned char *payload, size_t len)
         request_fail(r, status, 0, "%s", message);
         return;
     }
-    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
-        if (KINDS[i]->op == f.number[F_OP])
-            r->kind = KINDS[i];
+    r->kind = kind_of(f.number[F_OP]);
     if (r->kind == NULL) {
         request_fail(r, SBX_E_UNSUPPORTED, 0, "request: unknown operation %llu", (unsigned long long)f.number[F_OP]);
         return;
@@ -177,6 +196,10 @@ static void start(struct request *r, const unsigned char *payload, size_t len)
     status = fields_check(&f, r->kind, message);
     if (status != SBX_OK) {
         request_fail(r, status, 0, "%s", message);
+        return;
+    }
+    if (r->c->g->sleep.suspended && !r->kind->asleep) {
+        request_fail(r, SBX_E_STATE, 0, "the sandbox is suspended");
         return;
     }
     r->running = 1;

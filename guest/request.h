@@ -27,6 +27,7 @@ struct request_kind {
     uint64_t requires; /* of those, the ones it cannot do without */
     uint64_t flags;    /* bits of F_FLAGS it knows */
     int input;         /* takes DATA on STREAM_IN */
+    int asleep;        /* works while everything sleeps */
     void (*start)(struct request *r, const struct fields *f);
     void (*feed)(struct request *r, const unsigned char *data, size_t len, int eof);
     void (*watch)(struct request *r, struct watch *w);
@@ -56,6 +57,8 @@ struct request {
 };
 
 uint64_t request_features(void);
+/* Whether a REQUEST frame has to wait until nothing holds the sandbox still any more. */
+int request_must_wait(const struct conn *c, const struct wire_head *h, const unsigned char *payload);
 /* A REQUEST frame, or any other but HELLO; -1: the connection must end. */
 int request_collect(struct conn *c, const struct wire_head *h, const unsigned char *payload);
 int request_frame(struct conn *c, const struct wire_head *h, const unsigned char *payload);

@@ -21,6 +21,8 @@ struct process {
     pid_t pid;
     pid_t parent;
     uint64_t tick;
+    int threads;
+    char state;  /* of its first thread, which may be a zombie while others run */
     int below;   /* it descends from us and is not spared */
     int stopped; /* by the previous passes */
 };
@@ -38,13 +40,13 @@ static pid_t pid_of_name(const char *name)
     return *name == '\0' ? (pid_t)value : 0;
 }
 
-/* pid (name) state ppid ... field 22 is the start; the name may hold anything, so the last ')' counts. */
-static int read_stat(pid_t pid, pid_t *parent, uint64_t *tick)
+/* pid (name) state ppid ... field 20 counts threads, field 22 is the start; the name may hold anything, so the last ')'
+ * counts. 0, or -1 when it is gone. */
+static int read_stat(const char *path, struct process *p)
 {
-    char path[32], text[1024], state;
-    int ppid;
+    char text[1024];
+    int parent;
     unsigned long long start;
-    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (n <= 0)
@@ -52,19 +54,31 @@ static int read_stat(pid_t pid, pid_t *parent, uint64_t *tick)
     text[n] = '\0';
     const char *rest = strrchr(text, ')');
     if (rest == NULL ||
-        sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", &state,
-               &ppid, &start) != 3)
+        sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d %*d %llu", &p->state,
+               &parent, &p->threads, &start) != 4)
         return -1;
-    *parent = ppid;
-    *tick = start;
-    return state == 'Z' || state == 'X' ? 1 : 0;
+    p->parent = parent;
+    p->tick = start;
+    return 0;
+}
+
+static int read_process(pid_t pid, struct process *p)
+{
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    p->pid = pid;
+    return read_stat(path, p);
+}
+
+static int is_over(const struct process *p)
+{
+    return (p->state == 'Z' || p->state == 'X') && p->threads <= 1;
 }
 
 uint64_t tree_start_tick(pid_t pid)
 {
-    pid_t parent;
-    uint64_t tick;
-    return read_stat(pid, &parent, &tick) < 0 ? 0 : tick;
+    struct process p;
+    return read_process(pid, &p) != 0 ? 0 : p.tick;
 }
 
 int tree_has_child(pid_t pid, pid_t but)
@@ -149,7 +163,7 @@ static int scan(const struct tree *tree, struct table *t)
     t->count = 0;
     while ((entry = readdir(dir)) != NULL) {
         struct process p = {.pid = pid_of_name(entry->d_name)};
-        if (p.pid > 0 && p.pid != self && read_stat(p.pid, &p.parent, &p.tick) == 0 && add(t, p) != 0)
+        if (p.pid > 0 && p.pid != self && read_process(p.pid, &p) == 0 && !is_over(&p) && add(t, p) != 0)
             return -1;
     }
     for (int changed = 1; changed;) {
@@ -168,10 +182,9 @@ static int scan(const struct tree *tree, struct table *t)
 /* The signal goes only to the very process that was seen, not to a later one of the same number. */
 static void send_signal(const struct process *p, int signo)
 {
-    pid_t parent;
-    uint64_t tick;
+    struct process now;
     CLEANUP_FD int fd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-    if (read_stat(p->pid, &parent, &tick) != 0 || tick != p->tick)
+    if (read_process(p->pid, &now) != 0 || is_over(&now) || now.tick != p->tick)
         return;
     if (fd >= 0)
         (void)syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0);
@@ -241,6 +254,87 @@ size_t tree_list(const struct tree *tree, pid_t **pids)
     free(t.items);
     return *pids == NULL ? 0 : count;
 }
+
+/* --- stopping and continuing ------------------------------------------------------------------------------------- */
+
+/* T: stopped, t: by its tracer, Z and X: over. */
+static int is_at_rest(char state)
+{
+    return strchr("TtZX", state) != NULL;
+}
+
+/* Whether any thread runs; *deep is set when one is in the kernel, where a stop waits for its way out. */
+static int runs(const struct process *p, int *deep)
+{
+    char path[64];
+    int running = 0;
+    *deep = p->state == 'D';
+    if (p->threads <= 1)
+        return !is_at_rest(p->state);
+    (void)snprintf(path, sizeof path, "/proc/%d/task", (int)p->pid);
+    CLEANUP_DIR DIR *dir = opendir(path);
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        struct process thread;
+        (void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/stat", (int)p->pid, entry->d_name);
+        if (pid_of_name(entry->d_name) == 0 || read_stat(path, &thread) != 0 || is_at_rest(thread.state))
+            continue;
+        *deep = thread.state == 'D' && (*deep || !running);
+        running = 1;
+    }
+    return running;
+}
+
+static int is_among(const struct tree_process *list, size_t count, const struct process *p)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i].pid == p->pid && (list[i].tick == p->tick || list[i].tick == 0))
+            return 1;
+    return 0;
+}
+
+int tree_stop(const struct tree *tree, const struct tree_process *but, size_t but_count, struct tree_rest *rest)
+{
+    struct table t = {0};
+    int deep, answer = scan(tree, &t);
+    *rest = (struct tree_rest){0};
+    for (size_t i = 0; answer == 0 && i < t.count; i++) {
+        if (!t.items[i].below || is_among(but, but_count, &t.items[i]) || !runs(&t.items[i], &deep))
+            continue;
+        send_signal(&t.items[i], SIGSTOP);
+        rest->running += deep ? 0 : 1;
+        rest->deep += deep ? 1 : 0;
+    }
+    free(t.items);
+    return answer;
+}
+
+size_t tree_stopped(const struct tree *tree, struct tree_process **out)
+{
+    struct table t = {0};
+    size_t count = 0;
+    *out = NULL;
+    if (scan(tree, &t) == 0 && t.count > 0)
+        *out = malloc(t.count * sizeof **out);
+    for (size_t i = 0; *out != NULL && i < t.count; i++)
+        if (t.items[i].below && t.items[i].state == 'T')
+            (*out)[count++] = (struct tree_process){t.items[i].pid, t.items[i].tick};
+    free(t.items);
+    return count;
+}
+
+/* Children first: a parent that looks after its jobs finds them running again. */
+void tree_continue(const struct tree *tree, const struct tree_process *but, size_t but_count)
+{
+    struct table t = {0};
+    int ok = scan(tree, &t) == 0;
+    for (size_t i = t.count; ok && i > 0; i--)
+        if (t.items[i - 1].below && !is_among(but, but_count, &t.items[i - 1]))
+            send_signal(&t.items[i - 1], SIGCONT);
+    free(t.items);
+}
+
+/* --- ending ------------------------------------------------------------------------------------------------------- */
 
 /* 1: nothing is left to wait for; 0: something still runs. */
 static int reap(struct tree *t)

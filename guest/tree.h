@@ -28,6 +28,22 @@ int tree_kill(struct tree *t, int limit_ms);
 void tree_strike(const struct tree *t);
 /* One signal to each; how many there were. */
 size_t tree_signal(const struct tree *t, int signo);
+
+struct tree_process {
+    pid_t pid;
+    uint64_t tick; /* when it began; 0: whenever */
+};
+struct tree_rest { /* what was not yet at rest when it was looked at */
+    size_t running;
+    size_t deep; /* in the kernel alone: it stops on its way out */
+};
+/* One pass of SIGSTOP to each that is not at rest, but those in `but`. -1 when /proc cannot be read. */
+int tree_stop(const struct tree *t, const struct tree_process *but, size_t but_count, struct tree_rest *rest);
+/* Those that are stopped; the caller frees *out, which may be NULL. How many. */
+size_t tree_stopped(const struct tree *t, struct tree_process **out);
+/* SIGCONT to each but those in `but`. */
+void tree_continue(const struct tree *t, const struct tree_process *but, size_t but_count);
+
 /* Those that are there now; the caller frees *pids, which is NULL when there are none. How many. */
 size_t tree_list(const struct tree *t, pid_t **pids);
 

@@ -23,6 +23,9 @@
 #define WIRE_MAX_REQUESTS 64u          /* in flight on one connection; one more is answered SBX_E_BUSY (-14) */
 #define WIRE_WINDOW       (256u << 10) /* each stream's credit at the start of a request, both directions */
 
+/* The name of the guest's process while the sandbox is suspended: who sees the process from outside sees the state. */
+#define WIRE_ASLEEP_NAME "sbx-suspended"
+
 enum wire_frame {
     FRAME_HELLO = 1,   /* both, first on a connection, id 0: fields F_VERSION, F_NONCE (guest also F_PID, F_FEATURES) */
     FRAME_REQUEST = 2, /* client: fields; F_OP first */
@@ -52,6 +55,8 @@ enum wire_op {
     OP_INFO = 11,      /* -> REPLY with F_PID (guest), F_DEADLINE_MS (left, 0 none), F_COUNT (processes), F_OOM */
     OP_SHUTDOWN = 12,  /* ends every process and then the guest; END is sent first */
     OP_LIFETIME = 13,  /* F_DEADLINE_MS from now; 0: none */
+    OP_SUSPEND = 14,   /* F_FLAGS (SUSPEND_HOLD): every process but the guest is stopped -> REPLY with a hold */
+    OP_RESUME = 15,    /* the opposite */
     OP_JOB_START = 20, /* as OP_EXEC without terminal; F_ID wanted or absent, F_LIMIT -> REPLY with F_ID, F_PID */
     OP_JOB_INFO =
         21, /* F_ID -> REPLY with F_ID, F_PID, F_RESULT, F_EXIT_CODE, F_TERM_SIGNAL, F_OUT_BYTES, F_ERR_BYTES */
@@ -119,6 +124,7 @@ enum {
     EXEC_NO_STDIN = 1u << 2,  /* /dev/null, or a closed pipe where there is none; no DATA on IN */
     EXEC_STDIN_OPEN = 1u << 3 /* OP_JOB_START: keep stdin for OP_JOB_FEED */
 };
+enum { SUSPEND_HOLD = 1u << 0 }; /* while the request lasts; others wait meanwhile */
 enum { JOB_FOLLOW = 1u << 0 };
 enum { JOB_FEED_END = 1u << 0 }; /* the job's stdin is closed behind the data */
 enum { JOB_RUNS = 1u << 16 };    /* in F_RESULT of a job, where the bits of its end will stand */
