@@ -87,4 +87,13 @@ sbx_status guest_shutdown(struct guest_link *link, struct sbx_call *call);
 /* Ends the sandbox so many ms from now; 0: never. */
 sbx_status guest_set_lifetime(struct guest_link *link, struct sbx_call *call, uint64_t ms);
 
+/* Every process but the guest is stopped, or goes on; SBX_OK when that is so already. In between commands and file
+ * operations are SBX_E_STATE. */
+sbx_status guest_suspend(struct guest_link *link, struct sbx_call *call);
+sbx_status guest_resume(struct guest_link *link, struct sbx_call *call);
+/* Calls `work` while everything stands still, and answers what it answers; what others ask of the guest waits. SBX_OK
+ * says that it stood still all the time. However this process ends, the sandbox goes on. */
+sbx_status guest_hold(struct guest_link *link, struct sbx_call *call, const char *what,
+                      sbx_status (*work)(void *user, struct sbx_call *call), void *user);
+
 #endif /* SBX_COMMON_GUEST_CLIENT_H */

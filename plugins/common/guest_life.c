@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * guest_life.c - asking the guest about itself, its lifetime, its end.
+ * guest_life.c - asking the guest about itself, its lifetime, its sleep, its end.
  */
 #include "base/cleanup.h"
 #include "plugins/common/guest_request.h"
@@ -57,4 +57,65 @@ sbx_status guest_set_lifetime(struct guest_link *link, struct sbx_call *call, ui
     guest_request_begin(&r, link, call, "lifetime", OP_LIFETIME);
     guest_request_number(&r, F_DEADLINE_MS, ms);
     return guest_request_run(&r);
+}
+
+static sbx_status simple(struct guest_link *link, struct sbx_call *call, const char *what, enum wire_op op)
+{
+    CLEANUP_REQUEST struct guest_request r;
+    guest_request_begin(&r, link, call, what, op);
+    return guest_request_run(&r);
+}
+
+sbx_status guest_suspend(struct guest_link *link, struct sbx_call *call)
+{
+    return simple(link, call, "suspend", OP_SUSPEND);
+}
+
+sbx_status guest_resume(struct guest_link *link, struct sbx_call *call)
+{
+    return simple(link, call, "resume", OP_RESUME);
+}
+
+struct held {
+    sbx_status (*work)(void *user, struct sbx_call *call);
+    void *user;
+    struct sbx_call *call;
+    int done;
+    sbx_status status;
+};
+
+/* The work is done in here, and then the request is of no further use. */
+static sbx_status held_reply(struct guest_request *r, const unsigned char *fields, size_t len)
+{
+    struct held *held = r->user;
+    (void)fields;
+    (void)len;
+    held->done = 1;
+    held->status = held->work(held->user, held->call);
+    return SBX_E_STOPPED;
+}
+
+sbx_status guest_hold(struct guest_link *link, struct sbx_call *call, const char *what,
+                      sbx_status (*work)(void *user, struct sbx_call *call), void *user)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    struct held held = {.work = work, .user = user, .call = call};
+    call_shadow(&inner, &error, call);
+    CLEANUP_REQUEST struct guest_request r;
+    guest_request_begin(&r, link, &inner, what, OP_SUSPEND);
+    guest_request_number(&r, F_FLAGS, SUSPEND_HOLD);
+    r.reply = held_reply;
+    r.user = &held;
+    sbx_status status = guest_request_run(&r);
+    if (!held.done) {
+        if (status == SBX_OK)
+            return call_fail(call, SBX_E_PROTOCOL, "%s: the guest gave no answer", what);
+        call_pass_error(call, &error);
+        return status;
+    }
+    if (held.status != SBX_OK || (r.ended && r.why == SBX_E_STOPPED))
+        return held.status;
+    status = guest_link_lost(link, call, what);
+    return status == SBX_E_GONE ? status : call_fail(call, SBX_E_FAILED, "%s: the guest was lost meanwhile", what);
 }

@@ -110,7 +110,12 @@ static void add_facts(struct facts *facts, const struct record *record)
     add_number(facts, "provider.limit.processes", "%" PRIu64 " (rlimit)", record->processes);
 }
 
-sbx_status handle_report(const struct record *record, const struct sbx_info_sink *out, struct sbx_call *call)
+int32_t handle_state(int state)
+{
+    return state == SANDBOX_SUSPENDED ? SBX_STATE_SUSPENDED : SBX_STATE_RUNNING;
+}
+
+sbx_status handle_report(const struct record *record, int state, const struct sbx_info_sink *out, struct sbx_call *call)
 {
     struct sbx_info_sink sink;
     struct facts facts = {0};
@@ -123,10 +128,10 @@ sbx_status handle_report(const struct record *record, const struct sbx_info_sink
         add(&facts, record->metadata.items[i].key, record->metadata.items[i].value);
     add_facts(&facts, record);
     struct sbx_info info = {.size = sizeof info,
-                            .state = SBX_STATE_RUNNING,
+                            .state = handle_state(state),
                             .id = record->id,
                             .name = record->name,
-                            .provider_state = "running",
+                            .provider_state = state == SANDBOX_SUSPENDED ? "suspended" : "running",
                             .created_ms = record->created_ms,
                             .expires_ms = record->expires_ms,
                             .metadata = {items, facts.count}};
@@ -136,7 +141,7 @@ sbx_status handle_report(const struct record *record, const struct sbx_info_sink
 }
 
 /* Read again: its life may have been extended since, by anybody. */
-static sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out)
+sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out)
 {
     struct record record = {0};
     CLEANUP_FD int entry_fd = -1;
@@ -144,7 +149,7 @@ static sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const
     if (status == SBX_E_NOT_FOUND)
         return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->record.id);
     if (status == SBX_OK)
-        status = handle_report(&record, out, call);
+        status = handle_report(&record, sandbox_state(h->backend, &record), out, call);
     record_finish(&record);
     return status;
 }

@@ -37,10 +37,10 @@ static const struct sbx_config_key *const config_keys[] = {
     NULL,
 };
 
-static const char *const extensions[] = {SBX_EXT_STAT,      SBX_EXT_FS,    SBX_EXT_BATCH,       SBX_EXT_ARCHIVE,
-                                         SBX_EXT_TTY,       SBX_EXT_JOB,   SBX_EXT_JOB_SIGNAL,  SBX_EXT_JOB_STDIN,
-                                         SBX_EXT_JOB_LIST,  SBX_EXT_SHELL, SBX_EXT_SHELL_CLOSE, SBX_EXT_DIAL,
-                                         SBX_EXT_KEEPALIVE, NULL};
+static const char *const extensions[] = {SBX_EXT_STAT,      SBX_EXT_FS,      SBX_EXT_BATCH,       SBX_EXT_ARCHIVE,
+                                         SBX_EXT_TTY,       SBX_EXT_JOB,     SBX_EXT_JOB_SIGNAL,  SBX_EXT_JOB_STDIN,
+                                         SBX_EXT_JOB_LIST,  SBX_EXT_SHELL,   SBX_EXT_SHELL_CLOSE, SBX_EXT_DIAL,
+                                         SBX_EXT_KEEPALIVE, SBX_EXT_SUSPEND, SBX_EXT_WAIT,        NULL};
 
 /* --- configuration ----------------------------------------------------------------------------------------------- */
 
@@ -274,17 +274,9 @@ static sbx_status backend_attach(struct sbx_backend *b, struct sbx_call *call, c
     return status != SBX_OK ? status : handle_make(b, &record, entry_fd, call, out);
 }
 
-static int has_labels(const struct record *record, const struct sbx_kvs *wanted)
+static int is_wanted(int state, uint32_t mask)
 {
-    for (size_t i = 0; i < wanted->count; i++) {
-        size_t at = 0;
-        while (at < record->metadata.count && (strcmp(record->metadata.items[at].key, wanted->items[i].key) != 0 ||
-                                               strcmp(record->metadata.items[at].value, wanted->items[i].value) != 0))
-            at++;
-        if (at == record->metadata.count)
-            return 0;
-    }
-    return 1;
+    return sandbox_lives(state) && (mask == 0 || (mask & 1u << handle_state(state)) != 0);
 }
 
 static sbx_status list_entries(struct sbx_backend *b, int runtime_fd, const struct sbx_list_args *args,
@@ -298,10 +290,12 @@ static sbx_status list_entries(struct sbx_backend *b, int runtime_fd, const stru
         CLEANUP_FD int entry_fd = -1;
         if (args->after != NULL && strcmp(ids.items[i], args->after) <= 0)
             continue;
-        if (sandbox_load(runtime_fd, ids.items[i], NULL, &record, &entry_fd) != SBX_OK ||
-            sandbox_state(b, &record) != SANDBOX_RUNNING || !has_labels(&record, &args->metadata))
+        if (sandbox_load(runtime_fd, ids.items[i], NULL, &record, &entry_fd) != SBX_OK)
             continue;
-        status = handle_report(&record, out, call);
+        int state = sandbox_state(b, &record);
+        if (!is_wanted(state, args->state_mask) || !record_has_labels(&record, &args->metadata))
+            continue;
+        status = handle_report(&record, state, out, call);
         if (status == SBX_OK && ++reported == args->limit)
             break;
         if (status == SBX_OK)
@@ -319,8 +313,6 @@ static sbx_status backend_list(struct sbx_backend *b, struct sbx_call *call, con
     if (status != SBX_OK || args.flags != 0)
         return call_fail(call, status != SBX_OK ? status : SBX_E_UNSUPPORTED, "list: arguments of a newer version");
     sandbox_sweep(b, 0);
-    if (args.state_mask != 0 && (args.state_mask & 1u << SBX_STATE_RUNNING) == 0)
-        return SBX_OK;
     status = store_open(&b->store, STORE_RUNTIME, 0, call, &runtime_fd);
     if (status == SBX_E_NOT_FOUND)
         return SBX_OK;

@@ -60,7 +60,16 @@ sbx_status handle_make(struct sbx_backend *b, struct record *record, int entry_f
 const void *handle_extension(const char *id);
 /* handle_more.c: jobs, shells, connections, life. */
 const void *handle_more(const char *id);
-/* What list and info say of a sandbox. */
-sbx_status handle_report(const struct record *record, const struct sbx_info_sink *out, struct sbx_call *call);
+/* SBX_STATE_* of a SANDBOX_* that lives. */
+int32_t handle_state(int state);
+/* What list and info say of a sandbox, in a SANDBOX_* that lives. */
+sbx_status handle_report(const struct record *record, int state, const struct sbx_info_sink *out,
+                         struct sbx_call *call);
+/* info's slot. */
+sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out);
+
+/* suspend.c: tables. */
+extern const struct sbx_suspend_ops suspend_ops;
+extern const struct sbx_wait_ops wait_ops;
 
 #endif /* SBX_LOCAL_H */

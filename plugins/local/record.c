@@ -320,6 +320,19 @@ int record_read_envs(int dir_fd, char **data, struct sbx_kvs *envs)
     return 0;
 }
 
+int record_has_labels(const struct record *record, const struct sbx_kvs *wanted)
+{
+    for (size_t i = 0; i < wanted->count; i++) {
+        size_t at = 0;
+        while (at < record->metadata.count && (strcmp(record->metadata.items[at].key, wanted->items[i].key) != 0 ||
+                                               strcmp(record->metadata.items[at].value, wanted->items[i].value) != 0))
+            at++;
+        if (at == record->metadata.count)
+            return 0;
+    }
+    return 1;
+}
+
 int record_is_id(const char *text)
 {
     return strlen(text) == RECORD_ID_LENGTH && strspn(text, "0123456789abcdef") == RECORD_ID_LENGTH;

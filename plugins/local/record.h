@@ -52,6 +52,8 @@ int record_write_envs(int dir_fd, const struct sbx_kvs *envs);
 /* *data owns what *envs points into, as record.data does for metadata; the caller frees both. */
 int record_read_envs(int dir_fd, char **data, struct sbx_kvs *envs);
 
+/* Whether it has each of the wanted labels. */
+int record_has_labels(const struct record *record, const struct sbx_kvs *wanted);
 /* Whether the text has the form of an id. */
 int record_is_id(const char *text);
 

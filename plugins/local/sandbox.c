@@ -5,6 +5,7 @@
 #include "plugins/local/sandbox.h"
 
 #include "base/cleanup.h"
+#include "guest/wire.h"
 #include "plugins/local/cgroup.h"
 #include "plugins/local/fds.h"
 #include "plugins/local/launch.h"
@@ -32,8 +33,9 @@ static ssize_t read_text(const char *path, char *text, size_t cap)
     return n;
 }
 
-/* The start time of a process that is no zombie. 0, or an errno. */
-static int process_start(int64_t pid, uint64_t *start)
+/* The start time of a process that is no zombie, and whether its name is that of a suspended sandbox's guest, which
+ * nobody in the sandbox can give it. 0, or an errno. */
+static int process_look(int64_t pid, uint64_t *start, int *suspended)
 {
     char path[64], text[1024];
     (void)snprintf(path, sizeof path, "/proc/%" PRId64 "/stat", pid);
@@ -42,6 +44,10 @@ static int process_start(int64_t pid, uint64_t *start)
     const char *at = strrchr(text, ')'); /* the name before it may hold anything */
     if (at == NULL || at[1] == '\0' || at[2] == 'Z' || at[2] == 'X')
         return ESRCH;
+    static const char name[] = "(" WIRE_ASLEEP_NAME;
+    const char *opening = strchr(text, '(');
+    *suspended =
+        opening != NULL && (size_t)(at - opening) == sizeof name - 1 && strncmp(opening, name, sizeof name - 1) == 0;
     at += 2;
     for (int field = 3; field < 22; field++) {
         at = strchr(at, ' ');
@@ -51,6 +57,12 @@ static int process_start(int64_t pid, uint64_t *start)
     }
     *start = strtoull(at, NULL, 10);
     return 0;
+}
+
+static int process_start(int64_t pid, uint64_t *start)
+{
+    int suspended = 0;
+    return process_look(pid, start, &suspended);
 }
 
 int sandbox_stamp(const struct sbx_backend *b, struct record *record, int64_t pid)
@@ -67,13 +79,16 @@ int sandbox_stamp(const struct sbx_backend *b, struct record *record, int64_t pi
 int sandbox_state(const struct sbx_backend *b, const struct record *record)
 {
     uint64_t start = 0;
+    int suspended = 0;
     if (record->boot == NULL || strcmp(record->boot, b->store.boot) != 0)
         return SANDBOX_DEAD;
     if (record->pid_space != b->store.pid_space)
         return SANDBOX_FOREIGN;
     if (record->pid == 0)
         return SANDBOX_STARTING;
-    return process_start(record->pid, &start) == 0 && start == record->start ? SANDBOX_RUNNING : SANDBOX_DEAD;
+    if (process_look(record->pid, &start, &suspended) != 0 || start != record->start)
+        return SANDBOX_DEAD;
+    return suspended ? SANDBOX_SUSPENDED : SANDBOX_RUNNING;
 }
 
 /* --- finding --------------------------------------------------------------------------------------------------- */
@@ -109,7 +124,7 @@ static sbx_status find_by_name(struct sbx_backend *b, int runtime_fd, const char
     for (size_t i = 0; status == SBX_OK && i < ids.count; i++) {
         if (sandbox_load(runtime_fd, ids.items[i], NULL, record, entry_fd) != SBX_OK)
             continue;
-        if (record->name != NULL && strcmp(record->name, name) == 0 && sandbox_state(b, record) == SANDBOX_RUNNING)
+        if (record->name != NULL && strcmp(record->name, name) == 0 && sandbox_lives(sandbox_state(b, record)))
             return SBX_OK;
         record_finish(record);
         (void)close(steal_fd(entry_fd));
@@ -129,7 +144,7 @@ sbx_status sandbox_find(struct sbx_backend *b, const char *id_or_name, struct sb
     if (!record_is_id(id_or_name))
         return find_by_name(b, runtime_fd, id_or_name, call, record, entry_fd);
     status = sandbox_load(runtime_fd, id_or_name, call, record, entry_fd);
-    if (status != SBX_OK || sandbox_state(b, record) == SANDBOX_RUNNING)
+    if (status != SBX_OK || sandbox_lives(sandbox_state(b, record)))
         return status;
     int foreign = sandbox_state(b, record) == SANDBOX_FOREIGN;
     record_finish(record);
@@ -339,7 +354,7 @@ void sandbox_clean(struct sbx_backend *b, int runtime_fd, const char *id)
     CLEANUP(record_finish) struct record record = {0};
     int error = entry_fd < 0 ? ENOENT : record_read(entry_fd, &record);
     int state = error == 0 ? sandbox_state(b, &record) : SANDBOX_STARTING;
-    if (entry_fd < 0 || (error != 0 && error != ENOENT) || state == SANDBOX_RUNNING || state == SANDBOX_FOREIGN)
+    if (entry_fd < 0 || (error != 0 && error != ENOENT) || sandbox_lives(state) || state == SANDBOX_FOREIGN)
         return;
     if (!store_try_lock(entry_fd))
         return; /* being made, or being removed */

@@ -11,11 +11,16 @@ enum {
     SANDBOX_DEAD,
     SANDBOX_STARTING, /* or left so by a process that died */
     SANDBOX_RUNNING,
+    SANDBOX_SUSPENDED,
     SANDBOX_FOREIGN /* of another pid namespace: cannot be judged from here, so it is left alone */
 };
 
 /* SANDBOX_*; never blocks. */
 int sandbox_state(const struct sbx_backend *b, const struct record *record);
+static inline int sandbox_lives(int state)
+{
+    return state == SANDBOX_RUNNING || state == SANDBOX_SUSPENDED;
+}
 /* Fills boot id (lent by the backend), pid namespace, and (pid not 0) the process's start time. 0, or an errno: ESRCH
  * when it is gone. */
 int sandbox_stamp(const struct sbx_backend *b, struct record *record, int64_t pid);
