@@ -26,6 +26,7 @@ struct exec_run {
     struct sbx_tty tty;
     struct sbx_tty_event pending; /* without a thread: the second event of one change */
     struct sbx_exec_args args;
+    struct turn turn;  /* of a named shell's command */
     struct sbx_op *op; /* where captured bytes go, and with a thread the callbacks' bytes; may be NULL */
 };
 
@@ -73,6 +74,7 @@ static sbx_status exec_take(struct exec_run *run, struct sbx_sandbox *box, const
         return status;
     run->box = box;
     run->op = NULL;
+    run->turn = (struct turn){.wake_fd = -1};
     run->terminal.size = 0;
     run->pending.what = 0;
     status = api_take(&run->options, sizeof run->options, options, "exec", error);
@@ -230,10 +232,30 @@ static void settle_stream(struct exec_run *run, struct sbx_exec_result *result, 
         *counted = sink->bytes;
 }
 
+/* On the thread that asks, so that the order is that of the asking. The call has begun; the shell's name stays. */
+static sbx_status exec_queue(struct exec_run *run)
+{
+    if (run->options.shell == NULL || turn_take(&run->turn, &run->box->shells, run->options.shell) == SBX_OK)
+        return SBX_OK;
+    return border_fail(&run->call, SBX_E_FAILED, "no descriptor left");
+}
+
+/* Where a shell has one, its turn first. */
+static sbx_status exec_slot(struct exec_run *run, struct sbx_exec_result *result)
+{
+    sbx_status status = run->turn.list != NULL ? turn_wait(&run->turn, &run->call.call) : SBX_OK;
+    if (status != SBX_OK)
+        (void)border_fail(&run->call, status, "%s", ""); /* the code has a text of its own */
+    else
+        status = border_exec(&run->call, run->box, &run->args, result);
+    turn_end(&run->turn);
+    return status;
+}
+
 static sbx_status exec_perform(struct exec_run *run, struct sbx_exec_result *result, struct sbx_error *error)
 {
     exec_fill(run);
-    sbx_status status = border_exec(&run->call, run->box, &run->args, result);
+    sbx_status status = exec_slot(run, result);
     settle_stream(run, result, 1);
     settle_stream(run, result, 2);
     if (run->args.in != NULL)
@@ -256,6 +278,8 @@ sbx_status sbx_exec(sbx_sandbox *box, const struct sbx_exec_options *options, co
         return error_set(error, SBX_E_INVALID, "exec %s: captured output needs sbx_exec_capture or an operation",
                          box->id);
     status = border_begin(&run.call, box->instance->context->log, "exec", box->id, call);
+    if (status == SBX_OK)
+        status = exec_queue(&run);
     if (status != SBX_OK)
         return border_end(&run.call, status, error);
     status = exec_perform(&run, &own, error);
@@ -273,6 +297,8 @@ static sbx_status exec_inline(struct sbx_op *op, struct sbx_sandbox *box, const 
     run.op = op;
     run.options.flags |= SBX_RUN_CAPTURE;
     status = border_begin(&run.call, box->instance->context->log, "exec", box->id, call);
+    if (status == SBX_OK)
+        status = exec_queue(&run);
     if (status != SBX_OK)
         return border_end(&run.call, status, &op->error);
     return exec_perform(&run, &op->result, &op->error);
@@ -302,6 +328,17 @@ static sbx_status exec_worker(struct sbx_op *op, struct sbx_error *error)
     return exec_perform(op->work, &op->result, error);
 }
 
+static sbx_status exec_launch(struct sbx_op *op, struct exec_run *run, struct sbx_error *error)
+{
+    sbx_status status = exec_queue(run);
+    if (status != SBX_OK)
+        return border_end(&run->call, status, error);
+    status = op_launch(op, error);
+    if (status != SBX_OK)
+        turn_end(&run->turn);
+    return status;
+}
+
 sbx_status sbx_exec_start(sbx_sandbox *box, const struct sbx_exec_options *options, const struct sbx_call_options *call,
                           sbx_op **out, struct sbx_error *error)
 {
@@ -325,7 +362,7 @@ sbx_status sbx_exec_start(sbx_sandbox *box, const struct sbx_exec_options *optio
         run->op = op;
         op->work = run;
         op->run = exec_worker;
-        status = op->arena.failed != 0 ? error_no_memory(error) : op_launch(op, error);
+        status = op->arena.failed != 0 ? error_no_memory(error) : exec_launch(op, run, error);
     }
     if (status != SBX_OK) {
         sbx_op_free(op);

@@ -209,6 +209,7 @@ static sbx_status make_sandbox(struct border_call *c, struct instance *instance,
     box->instance = instance;
     box->handle = handle;
     box->native_id = box->id + strlen(instance->name) + 1;
+    turn_list_init(&box->shells);
     atomic_fetch_add(&instance->handles, 1);
     *out = box;
     return SBX_OK;
@@ -270,6 +271,7 @@ void border_release(struct sbx_sandbox *box)
     instance->plugin->handle.release(box->handle);
     (void)border_leave(instance, SBX_OK);
     atomic_fetch_sub(&instance->handles, 1);
+    turn_list_finish(&box->shells);
     free(box);
 }
 

@@ -9,6 +9,7 @@
 #include "host/gate.h"
 #include "host/loader.h"
 #include "host/log.h"
+#include "host/turn.h"
 #include "sbx_plugin.h"
 
 #include <pthread.h>
@@ -58,7 +59,8 @@ struct sbx_context {
 struct sbx_sandbox {
     struct instance *instance;
     struct sbx_handle *handle;
-    const char *native_id; /* within id */
+    const char *native_id;   /* within id */
+    struct turn_list shells; /* commands of named shells that were asked for and have not ended */
     char id[2 * SBX_ID_SIZE];
 };
 

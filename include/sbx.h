@@ -368,7 +368,7 @@ struct sbx_exec_options {
     const char *const *argv; /* no shell; exactly one of the two */
     const char *cwd;
     const char *user;
-    const char *shell; /* a named shell */
+    const char *shell; /* a named shell; a handle's commands for it run in the order in which they were asked for */
     struct sbx_kvs envs;
     uint64_t max_output; /* bytes kept per stream when captured; 0: 10 MiB. Streams are not capped */
     int64_t timeout_ms;  /* the command's limit; 0: the instance's default */
