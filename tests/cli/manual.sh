@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2013
 # The manual page says what the tables say.
 
 # The page as plain words, one line of it a line.

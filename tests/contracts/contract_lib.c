@@ -74,7 +74,8 @@ void put_text(struct fixture *f, const char *path, const char *text)
 
 static const struct lib_case *find_case(const char *name)
 {
-    const struct lib_case *const tables[] = {lib_exec_cases, lib_file_cases, lib_life_cases, lib_parallel_cases};
+    const struct lib_case *const tables[] = {lib_exec_cases, lib_file_cases,     lib_job_cases,
+                                             lib_life_cases, lib_parallel_cases, lib_tool_cases};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct lib_case *c = tables[i]; c->name != NULL; c++)
             if (strcmp(c->name, name) == 0)

@@ -25,7 +25,8 @@ struct lib_case {
     const char *name;
     void (*run)(struct fixture *f);
 };
-extern const struct lib_case lib_exec_cases[], lib_file_cases[], lib_life_cases[], lib_parallel_cases[];
+extern const struct lib_case lib_exec_cases[], lib_file_cases[], lib_job_cases[], lib_life_cases[],
+    lib_parallel_cases[], lib_tool_cases[];
 
 #define CHECK(condition, ...)                                                                                          \
     do {                                                                                                               \
