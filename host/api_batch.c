@@ -212,6 +212,7 @@ static sbx_status run_batch(const struct transfer_kind *kind, struct sbx_sandbox
     if (status != SBX_OK)
         return status;
     status = border_begin(&b.call, box->instance->context->log, kind->verb, box->id, call);
+    b.call.meter.on_progress = NULL; /* of many files at once no one number says anything */
     if (status == SBX_OK && count > 0)
         status = needs_loop(&b, is_out) ? run_loop(&b) : run_native(&b, is_out);
     status = border_end(&b.call, status, error);

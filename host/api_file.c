@@ -37,6 +37,7 @@ sbx_status transfer_read(struct transfer *t)
 {
     const struct sbx_read_args args = {.size = sizeof args, .offset = t->options.offset, .limit = t->options.limit};
     transfer_set_sink(t);
+    t->sink.meter = &t->call.meter;
     sbx_status status = check_size(t);
     if (status != SBX_OK)
         return status;
@@ -81,6 +82,7 @@ sbx_status transfer_write(struct transfer *t)
 {
     struct sbx_write_args args;
     transfer_set_source(t);
+    t->source.meter = &t->call.meter;
     transfer_write_args(t, &args);
     sbx_status status = border_write(&t->call, t->box, t->path, &args, &t->source.source);
     status = flow_verdict(&t->call, status, NULL, &t->source);

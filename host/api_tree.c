@@ -39,12 +39,14 @@ static sbx_status get_tar(struct border_call *c, struct sbx_sandbox *box, const 
 static sbx_status run_put_tar(struct transfer *t)
 {
     transfer_set_source(t);
+    t->source.meter = &t->call.meter;
     return flow_verdict(&t->call, put_tar(&t->call, t->box, t->path, &t->source.source), NULL, &t->source);
 }
 
 static sbx_status run_get_tar(struct transfer *t)
 {
     transfer_set_sink(t);
+    t->sink.meter = &t->call.meter;
     return flow_verdict(&t->call, get_tar(&t->call, t->box, t->path, &t->sink.sink), &t->sink, NULL);
 }
 
@@ -67,6 +69,7 @@ static sbx_status put_packed(struct border_call *c, struct sbx_sandbox *box, str
 {
     struct flow_source source;
     flow_source_of_callback(&source, pack_read, pack);
+    source.meter = &c->meter;
     sbx_status status = put_tar(c, box, dir, &source.source);
     if (pack->error.code != SBX_OK) {
         c->error = pack->error;
@@ -153,6 +156,7 @@ static sbx_status get_unpacked(struct border_call *c, struct sbx_sandbox *box, c
     }
     flow_sink_init(&sink, &c->call);
     flow_sink_to_fd(&sink, ends[1]);
+    sink.meter = &c->meter;
     sbx_status status = get_tar(c, box, dir, &sink.sink);
     (void)close(ends[1]);
     (void)pthread_join(thread, NULL);

@@ -37,6 +37,7 @@ sbx_status border_begin(struct border_call *c, struct log *log, const char *verb
     c->verb = verb;
     c->subject = subject;
     c->slots = 0;
+    c->meter = (struct meter){.on_progress = NULL};
     if (options == NULL)
         return SBX_OK;
     struct sbx_call_options o;
@@ -57,6 +58,7 @@ sbx_status border_begin(struct border_call *c, struct log *log, const char *verb
         c->call.cancel_fd = o.cancel_fd;
     }
     c->call.trace_id = o.trace_id;
+    c->meter = (struct meter){.on_progress = o.on_progress, .user = o.user_data};
     return SBX_OK;
 }
 

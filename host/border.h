@@ -12,6 +12,13 @@
 
 #include "host/context.h"
 
+/* Bytes of one transfer, and who wants to know. */
+struct meter {
+    void (*on_progress)(void *user, uint64_t bytes); /* may be NULL */
+    void *user;
+    uint64_t bytes;
+};
+
 struct border_call {
     struct sbx_call call;
     struct sbx_error error; /* what the last slot said, without names of provider and sandbox */
@@ -19,6 +26,7 @@ struct border_call {
     const char *verb;
     const char *subject; /* INSTANCE or INSTANCE/ID; may be NULL */
     unsigned slots;      /* entered so far */
+    struct meter meter;
 };
 
 /* SBX_E_INVALID or SBX_E_UNSUPPORTED for options that are not understood. Texts are lent until border_end. */

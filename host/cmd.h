@@ -219,6 +219,19 @@ void cleanup_sandbox(sbx_sandbox **box);
 #define CLEANUP_SANDBOX __attribute__((cleanup(cleanup_sandbox)))
 #define CLEANUP_KV      __attribute__((cleanup(kv_finish)))
 
+/* --- long transfers (cmd_progress.c) --- */
+struct progress {
+    struct cmd *c;
+    uint64_t total; /* bytes; 0: not known */
+    int64_t begun_ms;
+    int64_t shown_ms; /* 0: nothing was shown yet */
+};
+/* From now on the calls of `c` show on stderr how far they are, when that takes long: not with -q or --json, and only
+ * on a terminal. Storage you have; it stays until progress_end. */
+void progress_begin(struct progress *p, struct cmd *c, uint64_t total);
+/* Clears the line. */
+void progress_end(struct progress *p);
+
 /* --- signals (cmd_signal.c) --- */
 /* From now on INT, TERM, HUP and QUIT cancel calls instead of ending the process. 0, or an exit code. */
 int signals_open(struct cmd *c);

@@ -25,6 +25,10 @@ struct copy {
     const char *path;   /* in the sandbox */
     const char *local;  /* on the host, or "-" */
     const char *kind;   /* of what was copied */
+    int up;             /* into the sandbox */
+    int reserved0;
+    uint64_t bytes; /* of the file in the sandbox; 0: not known */
+    struct progress progress;
     char id[SBX_ID_SIZE];
 };
 
@@ -96,13 +100,22 @@ static int ends_with_slash(const char *path)
     return path[strlen(path) - 1] == '/';
 }
 
+/* The verdict of a transfer that may have shown how far it was. */
 static int verdict(struct copy *k, sbx_status code, const struct sbx_error *error)
 {
+    progress_end(&k->progress);
     if (code == SBX_OK)
         return 0;
     if (code == SBX_E_STOPPED && is_stream(k->local))
         return EXIT_SIGNAL + 13;
     return cmd_fail(k->c, k->remote, error);
+}
+
+/* A copy to standard output shows its own bytes where that is a terminal. */
+static void begin(struct copy *k, uint64_t total)
+{
+    if (k->up || !is_stream(k->local) || isatty(1) != 1)
+        progress_begin(&k->progress, k->c, total);
 }
 
 /* --- into the sandbox --- */
@@ -123,11 +136,12 @@ static int remote_target(struct copy *k, char **out)
     return *out == NULL ? cmd_no_memory(k->c) : 0;
 }
 
-static int put_file(struct copy *k, int fd, uint32_t mode, const char *path)
+static int put_file(struct copy *k, int fd, const struct stat *st, const char *path)
 {
     struct sbx_error error = SBX_INIT(error);
     struct sbx_transfer_options how = {
-        .size = sizeof how, .flags = SBX_WRITE_PARENTS | SBX_TRANSFER_FD, .mode = mode, .fd = fd};
+        .size = sizeof how, .flags = SBX_WRITE_PARENTS | SBX_TRANSFER_FD, .mode = st->st_mode & 0777, .fd = fd};
+    begin(k, st->st_size > 0 ? (uint64_t)st->st_size : 0);
     return verdict(k, sbx_write_file(k->box, path, &how, &k->c->call, &error), &error);
 }
 
@@ -136,10 +150,12 @@ static int put_stream(struct copy *k)
     struct sbx_error error = SBX_INIT(error);
     struct sbx_transfer_options how = {.size = sizeof how, .flags = SBX_TRANSFER_FD, .fd = 0};
     if (!cmd_has(k->c, OPT_RECURSIVE)) {
+        const struct stat unknown = {0};
         k->kind = "file";
-        return put_file(k, 0, 0, k->path);
+        return put_file(k, 0, &unknown, k->path);
     }
     k->kind = "tar";
+    begin(k, 0);
     return verdict(k, sbx_put_tar(k->box, k->path, &how, &k->c->call, &error), &error);
 }
 
@@ -161,7 +177,8 @@ static int put(struct copy *k)
     if (code != 0)
         return code;
     if (S_ISREG(st.st_mode))
-        return put_file(k, fd, st.st_mode & 0777, target);
+        return put_file(k, fd, &st, target);
+    begin(k, 0);
     return verdict(k, sbx_put_tree(k->box, k->local, target, &k->c->call, &error), &error);
 }
 
@@ -174,6 +191,7 @@ static int get_tar(struct copy *k)
     if (isatty(1) == 1)
         return cmd_usage(k->c, "a tar does not go to a terminal; redirect standard output");
     k->kind = "tar";
+    begin(k, 0);
     return verdict(k, sbx_get_tar(k->box, k->path, &how, &k->c->call, &error), &error);
 }
 
@@ -181,6 +199,7 @@ static int get_to(struct copy *k, int fd)
 {
     struct sbx_error error = SBX_INIT(error);
     struct sbx_transfer_options how = {.size = sizeof how, .flags = SBX_TRANSFER_FD, .fd = fd};
+    begin(k, k->bytes);
     return verdict(k, sbx_read_file(k->box, k->path, &how, &k->c->call, &error), &error);
 }
 
@@ -272,8 +291,10 @@ static int get_named(struct copy *k, const struct sbx_file_stat *remote)
     if (code != 0)
         return code;
     k->kind = tree ? "tree" : "file";
-    if (tree)
+    if (tree) {
+        begin(k, 0);
         return verdict(k, sbx_get_tree(k->box, k->path, target, &k->c->call, &error), &error);
+    }
     int there = lstat(target, &st) == 0;
     if (there && S_ISDIR(st.st_mode)) {
         errno = EISDIR;
@@ -293,6 +314,7 @@ static int get(struct copy *k)
     sbx_status code = sbx_stat(k->box, k->path, &k->c->call, &st, &error);
     if (code != SBX_OK && code != SBX_E_UNSUPPORTED)
         return verdict(k, code, &error);
+    k->bytes = (st.known & SBX_STAT_BYTES) != 0 ? st.bytes : 0;
     if (code == SBX_E_UNSUPPORTED)
         st.type = cmd_has(k->c, OPT_RECURSIVE) ? SBX_FILE_DIRECTORY : SBX_FILE_REGULAR;
     if (!is_stream(k->local))
@@ -317,7 +339,7 @@ static int copy_print(struct copy *k)
     return json_print(k->c, &j, EXIT_FINE);
 }
 
-static int check(struct copy *k, int *up)
+static int check(struct copy *k)
 {
     struct cmd *c = k->c;
     int from = colon_of(c->args[0]) != NULL, to = colon_of(c->args[1]) != NULL;
@@ -328,12 +350,12 @@ static int check(struct copy *k, int *up)
     if (!from && !to)
         return cmd_usage(c, "neither '%s' nor '%s' is in a sandbox; write ID:PATH for one of them", c->args[0],
                          c->args[1]);
-    *up = to;
+    k->up = to;
     k->local = c->args[to ? 0 : 1];
     code = split(k, c->args[to ? 1 : 0]);
     if (code == 0 && *k->local == 0)
         code = cmd_usage(c, "the local path is empty; write . for this directory");
-    if (code == 0 && !*up && is_stream(k->local) && cmd_has(c, OPT_JSON))
+    if (code == 0 && !k->up && is_stream(k->local) && cmd_has(c, OPT_JSON))
         code = cmd_usage(c, "--json and - both want standard output; give one");
     return code;
 }
@@ -343,8 +365,7 @@ int cmd_cp(struct cmd *c)
     CLEANUP_CONTEXT sbx_context *ctx = NULL;
     CLEANUP_SANDBOX sbx_sandbox *box = NULL;
     struct copy k = {.c = c, .kind = "file"};
-    int up = 0;
-    int code = check(&k, &up);
+    int code = check(&k);
     if (code == 0)
         code = signals_open(c);
     if (code == 0)
@@ -353,6 +374,6 @@ int cmd_cp(struct cmd *c)
         code = cmd_attach(c, ctx, k.id, &box);
     k.box = box;
     if (code == 0)
-        code = up ? put(&k) : get(&k);
+        code = k.up ? put(&k) : get(&k);
     return code == 0 ? copy_print(&k) : code;
 }

@@ -75,6 +75,16 @@ void capture_settle(struct capture *c)
     c->start = 0;
 }
 
+/* --- meters ----------------------------------------------------------------------------------------------------- */
+
+static void count(struct meter *meter, uint64_t bytes)
+{
+    if (meter == NULL || meter->on_progress == NULL || bytes == 0)
+        return;
+    meter->bytes += bytes;
+    meter->on_progress(meter->user, meter->bytes);
+}
+
 /* --- sinks ------------------------------------------------------------------------------------------------------ */
 
 enum { FD_FILE, FD_SOCKET, FD_PIPE, FD_OTHER };
@@ -196,7 +206,10 @@ int32_t flow_sink_write(void *flow_sink, const void *data, size_t len)
     if (s->fd >= 0 && write_fd(s, data, len) != 0)
         return 1;
     sbx_status status = s->deliver != NULL ? s->deliver(s->user, s->stream, data, len) : SBX_OK;
-    return status != SBX_OK ? sink_stop(s, status, 0) : 0;
+    if (status != SBX_OK)
+        return sink_stop(s, status, 0);
+    count(s->meter, len);
+    return 0;
 }
 
 /* --- sources ---------------------------------------------------------------------------------------------------- */
@@ -229,9 +242,8 @@ static int64_t read_fd(struct flow_source *s, void *buf, size_t cap)
     }
 }
 
-static int64_t source_read(void *user, void *buf, size_t cap)
+static int64_t source_take(struct flow_source *s, void *buf, size_t cap)
 {
-    struct flow_source *s = user;
     if (s->stop != SBX_OK)
         return -1;
     if (cap > (size_t)INT64_MAX / 2 || buf == NULL)
@@ -252,6 +264,14 @@ static int64_t source_read(void *user, void *buf, size_t cap)
     s->data += given;
     s->left -= given;
     return (int64_t)given;
+}
+
+static int64_t source_read(void *user, void *buf, size_t cap)
+{
+    struct flow_source *s = user;
+    int64_t got = source_take(s, buf, cap);
+    count(s->meter, got > 0 ? (uint64_t)got : 0);
+    return got;
 }
 
 static void source_init(struct flow_source *s)

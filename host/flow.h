@@ -38,6 +38,7 @@ struct flow_sink {
     void *user;
     sbx_status stop; /* why it stopped: SBX_E_STOPPED, SBX_E_TIMEOUT, SBX_E_CANCELLED, SBX_E_FAILED, ... */
     int os_errno;
+    struct meter *meter; /* may be NULL */
 };
 /* A sink that goes nowhere; set what it shall do. Both structs stay where they are while the call runs. */
 void flow_sink_init(struct flow_sink *s, const struct sbx_call *call);
@@ -55,6 +56,7 @@ struct flow_source {
     void *user;
     sbx_status stop;
     int os_errno;
+    struct meter *meter; /* may be NULL */
 };
 void flow_source_of_memory(struct flow_source *s, const void *data, size_t len);
 /* Reads only what is there, so the descriptor's own mode is never changed. */

@@ -5,8 +5,7 @@
  *   sbx_context *ctx;  sbx_sandbox *box;  struct sbx_exec_result result = SBX_INIT(result);
  *   sbx_open(NULL, &ctx, &error);
  *   sbx_create(ctx, &(struct sbx_create_options){ .size = sizeof(struct sbx_create_options) }, NULL, &box, &error);
- *   sbx_exec(box, &(struct sbx_exec_options){ .size = ..., .command = "echo hi", .out_fd = 1, ... }, NULL, &result,
- * &error);
+ *   sbx_exec(box, &(struct sbx_exec_options){ .size = ..., .command = "echo hi", ... }, NULL, &result, &error);
  *
  * Verdicts. Every call answers OK (0), FAILED (a negative code, with the reason in `error`) or SBX_E_UNKNOWN (with an
  * id in error.resource_id to recover by). A command's own failure is a result, never an error.
@@ -185,12 +184,13 @@ struct sbx_call_options {
     int32_t cancel_fd;   /* with its flag: readable = cancelled; never read or closed by libsbx */
     uint32_t reserved0;
     const char *trace_id; /* appears in logs */
+    /* Bytes so far of a file, tar or tree that travels; on the thread that carries them, which may be libsbx's own. */
+    void (*on_progress)(void *user, uint64_t bytes);
+    void *user_data;
 };
 
 /* --- context ---------------------------------------------------------------------------------------------------- */
-enum {
-    SBX_OPEN_NO_FILES = 1u << 0
-}; /* read no configuration file: every installed plugin is an instance of its name */
+enum { SBX_OPEN_NO_FILES = 1u << 0 }; /* read no file: every installed plugin is an instance of its name */
 struct sbx_open_options {
     uint32_t size;
     uint32_t flags;
@@ -389,8 +389,7 @@ SBX_API sbx_status sbx_exec(sbx_sandbox *box, const struct sbx_exec_options *opt
                             struct sbx_error *error);
 SBX_API sbx_status sbx_exec_start(sbx_sandbox *box, const struct sbx_exec_options *options,
                                   const struct sbx_call_options *call, sbx_op **out, struct sbx_error *error);
-/* As sbx_exec with SBX_RUN_CAPTURE: *out is an operation that is over, for sbx_op_output; free it. Set also on failure.
- */
+/* As sbx_exec with SBX_RUN_CAPTURE: *out is an operation that is over, for sbx_op_output; free it. Also on failure. */
 SBX_API sbx_status sbx_exec_capture(sbx_sandbox *box, const struct sbx_exec_options *options,
                                     const struct sbx_call_options *call, sbx_op **out, struct sbx_error *error);
 

@@ -122,16 +122,17 @@ files_names_what_went_wrong() {
 }
 
 files_show_no_steering_bytes_to_a_terminal() {
+    local ESC=$'\033'
     new_box
     try 0 in_box sh -c 'printf "needle \033[31mred\n" >f; : >"$(printf "odd\033name")"'
-    "$BUILD/tests/contracts/contract_pty" 30 "$SBXCTL" files grep "$BOX" needle . 2>"$T/err" <<'END' || fail "grep"
+    "$BUILD/tests/contracts/contract_pty" 30 "$SBXCTL" files grep "$BOX" needle . 2>"$T/err" <<END || fail "grep"
 expect needle ?[31mred
-never ^[
+never $ESC
 exit 0
 END
-    "$BUILD/tests/contracts/contract_pty" 30 "$SBXCTL" files glob "$BOX" 'odd*' . 2>"$T/err" <<'END' || fail "glob"
+    "$BUILD/tests/contracts/contract_pty" 30 "$SBXCTL" files glob "$BOX" 'odd*' . 2>"$T/err" <<END || fail "glob"
 expect odd?name
-never ^[
+never $ESC
 exit 0
 END
     try 0 sbx files grep "$BOX" needle .

@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2016
 # sbxctl with -t: what tests/contracts does not look at. contract_pty holds the dialogue.
 
+ESC=$(printf '\033')
 pty() { "$BUILD/tests/contracts/contract_pty" 30 "$@" 2>"$T/err" || fail "the dialogue went otherwise"; }
 
 a_terminal_without_one_here_is_80_by_24() {
@@ -45,10 +46,48 @@ mode cooked
 END
 }
 
+# As a program with a slow source or target would: 3 s for what travels.
+slow_copy() { pty sh -c "$1"; }
+
+a_long_copy_is_shown_on_a_terminal_alone() {
+    new_box
+    local slow='for i in 1 2 3 4 5 6 7 8 9 10; do head -c 100000 /dev/zero; sleep 0.25; done'
+    slow_copy "($slow) | $SBXCTL cp - $BOX:/tmp/f; echo copied" <<END
+expect copying ...
+expect KiB/s
+expect ${ESC}[K
+expect copied
+exit 0
+END
+    try 0 in_box sh -c 'wc -c </tmp/f'
+    output 1000000
+    slow_copy "mkfifo $T/p; (sleep 1.2; cat) <$T/p >$T/got & $SBXCTL cp $BOX:/tmp/f $T/p; wait; echo copied" <<'END'
+expect copying ...
+expect of 976.6 KiB,
+expect copied
+exit 0
+END
+    [ "$(wc -c <"$T/got")" = 1000000 ] || fail "not the file"
+    # Nothing of it with -q, with --json, or where standard error is no terminal.
+    slow_copy "($slow) | $SBXCTL cp -q - $BOX:/tmp/f; echo copied" <<'END'
+never copying
+expect copied
+exit 0
+END
+    slow_copy "($slow) | $SBXCTL cp --json - $BOX:/tmp/f; echo copied" <<'END'
+never copying
+expect copied
+exit 0
+END
+    sh -c "($slow)" | sbx cp - "$BOX:/tmp/f" >"$T/out" 2>"$T/err" || fail "not copied"
+    no_errors
+    [ ! -s "$T/out" ] || fail "something was printed"
+}
+
 a_slow_create_is_shown_on_a_terminal_alone() {
-    pty "$SBXCTL" run -- echo done-here <<'END'
+    pty "$SBXCTL" run -- echo done-here <<END
 expect done-here
-never ^[
+never $ESC
 exit 0
 END
     pty "$SBXCTL" run -q -- echo done-here <<'END'

@@ -29,6 +29,52 @@ static int32_t collect(void *user, const void *data, size_t len)
     return 0;
 }
 
+struct progress {
+    uint64_t bytes;
+    int calls;
+};
+
+static void note_progress(void *user, uint64_t bytes)
+{
+    struct progress *p = user;
+    assert_true(bytes > p->bytes);
+    p->bytes = bytes;
+    p->calls++;
+}
+
+static void transfers_tell_how_far_they_are(void **state)
+{
+    (void)state;
+    static char data[300000];
+    static const char *const plugins[] = {"direct", "direct-bare"};
+    for (size_t i = 0; i < sizeof plugins / sizeof plugins[0]; i++) {
+        struct place p;
+        struct progress far = {.bytes = 0};
+        char dir[96];
+        place_open(&p, plugins[i], NULL);
+        const struct sbx_call_options call = {.size = sizeof call, .on_progress = note_progress, .user_data = &far};
+        const struct sbx_transfer_options put_options = {
+            .size = sizeof put_options, .flags = SBX_WRITE_PARENTS, .data = data, .data_len = sizeof data};
+        assert_int_equal(sbx_write_file(p.box, "d/f", &put_options, &call, &p.error), SBX_OK);
+        assert_int_equal(far.bytes, sizeof data);
+        far = (struct progress){.bytes = 0};
+        struct kept k = {.out = NULL};
+        const struct sbx_transfer_options get_options = {
+            .size = sizeof get_options, .user_data = &k, .on_data = collect};
+        assert_int_equal(sbx_read_file(p.box, "d/f", &get_options, &call, &p.error), SBX_OK);
+        assert_int_equal(far.bytes, sizeof data);
+        free((void *)(uintptr_t)k.out);
+        far = (struct progress){.bytes = 0};
+        (void)snprintf(dir, sizeof dir, "%s/tree", p.top);
+        assert_int_equal(sbx_get_tree(p.box, "d", dir, &call, &p.error), SBX_OK);
+        assert_true(far.bytes > sizeof data && far.bytes < 2 * sizeof data && far.calls > 1);
+        far = (struct progress){.bytes = 0};
+        assert_int_equal(sbx_put_tree(p.box, dir, "again", &call, &p.error), SBX_OK);
+        assert_true(far.bytes > sizeof data && far.bytes < 2 * sizeof data && far.calls > 1);
+        place_close(&p);
+    }
+}
+
 static void files_go_up_and_down_byte_for_byte(void **state)
 {
     (void)state;
@@ -244,6 +290,7 @@ static void reports_may_call_the_library(void **state)
 
 static const struct CMUnitTest tests[] = {
     UNIT(files_go_up_and_down_byte_for_byte),
+    UNIT(transfers_tell_how_far_they_are),
     UNIT(file_operations_capture),
     UNIT(read_over_its_limit_is_refused_before_the_transfer),
     UNIT(bad_transfer_options_are_refused),
