@@ -110,12 +110,13 @@ static const struct cmd_command commands[] = {
      .verbatim = NO_VERBATIM,
      .run = cmd_wait},
     {.name = "shell",
-     .arguments = "ID NAME [--] COMMAND [ARG...]",
-     .summary = "run a command in a shell that stays",
+     .arguments = "ID [NAME [[--] COMMAND [ARG...]]]",
+     .summary = "run commands in a shell that stays",
      .details = "The shell keeps directory, variables and functions; it begins with its first command.\n"
-                "The words are one text for it. With --close, and without COMMAND, it ends.",
+                "The words are one text for it. Without COMMAND, lines are read from the terminal; without\n"
+                "NAME, the shell ends with them. With --close the shell ends.",
      .groups = GROUP_CALL | GROUP_PROCESS | GROUP_SHELL,
-     .least = 2,
+     .least = 1,
      .most = MANY_WORDS,
      .verbatim = 2,
      .run = cmd_shell},

@@ -89,8 +89,14 @@ bad_words_for_files() {
 }
 
 bad_words_for_shells_and_life() {
-    bad "shell: missing argument; usage: sbxctl shell [OPTION...] ID NAME [--] COMMAND [ARG...]" shell local/a
-    bad "shell: no command for the shell; for a terminal write 'sbxctl exec -it local/a -- sh'" shell local/a b
+    bad "shell: missing argument; usage: sbxctl shell [OPTION...] ID [NAME [[--] COMMAND [ARG...]]]" shell
+    try 125 sbx shell local/a
+    errors "sbxctl: shell: no command for the shell; only from a terminal are commands read"
+    try 125 sbx shell local/a b
+    errors "sbxctl: shell: no command for the shell; only from a terminal are commands read"
+    try 125 sbx shell --json local/a b
+    errors "sbxctl: shell: --json needs a command"
+    bad "shell: --close wants the name of a shell" shell --close local/a
     bad "shell: --close and a command exclude each other; give one" shell --close local/a b true
     bad "shell: the shell's name is empty" shell local/a '' true
     bad "keep-alive: --for: '0' is out of range; write a duration of at least 1s" keep-alive --for 0 local/a

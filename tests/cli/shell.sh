@@ -31,6 +31,84 @@ a_shell_stays_from_one_call_to_the_next() {
     output ""
 }
 
+shell_pty() { "$BUILD/tests/contracts/contract_pty" 60 "$SBXCTL" shell "$@" 2>"$T/err" || fail "the dialogue went otherwise"; }
+
+a_shell_on_a_terminal_runs_what_is_typed_and_stays() {
+    new_box
+    shell_pty "$BOX" work <<'END'
+expect work$
+send cd /tmp; A=7\r
+expect work$
+send echo "$PWD $A"\r
+expect /tmp 7
+expect work$
+send   \r
+expect work$
+send (exit 3)\r
+expect work$
+send \x04
+exit 3
+END
+    try 0 sbx shell "$BOX" work 'echo "$A"'
+    output 7
+    shell_pty "$BOX" work <<'END'
+expect work$
+send echo "still $A"; exit 5\r
+expect still 7
+exit 5
+END
+    try 0 sbx shell "$BOX" work 'echo "<$A>"'
+    output '<>'
+}
+
+the_interrupt_key_ends_the_command_and_not_the_shell() {
+    new_box
+    shell_pty "$BOX" work <<'END'
+expect work$
+send A=kept\r
+expect work$
+send echo begin; sleep 300\r
+expect begin
+send \x03
+expect work$
+send echo "$A" and not typed\x03
+expect work$
+send echo "it is $A"\r
+expect it is kept
+expect work$
+kill TERM
+expect interrupted by SIGTERM
+exit 143
+END
+    try 0 sbx shell "$BOX" work 'echo "$A"'
+    output kept
+}
+
+a_shell_without_a_name_is_gone_with_its_terminal() {
+    new_box
+    shell_pty "$BOX" <<'END'
+expect sandbox$
+send echo $$ >/tmp/pid; echo done\r
+expect done
+expect sandbox$
+send \x04
+exit 0
+END
+    try 1 in_box sh -c 'kill -0 "$(cat /tmp/pid)" 2>/dev/null'
+    shell_pty "$BOX" --timeout 0.3 <<'END'
+expect sandbox$
+send sleep 100\r
+expect timed out
+expect sandbox$
+send \x04
+exit 124
+END
+    shell_pty local/000000000000 <<'END'
+expect no such sandbox
+exit 125
+END
+}
+
 keep_alive_moves_the_end_of_a_sandbox() {
     local before
     new_box --lifetime 10m
