@@ -66,22 +66,29 @@ void watch_until(struct watch *w, int64_t ns)
         w->until_ns = ns;
 }
 
-/* Waits, and tells everybody what they got. */
-static void wait_for(struct watch *w, int64_t deadline_boot_ns)
+/* Waits, and tells everybody what they got. The first idle moment is for preparing: a greeting that is there already is
+ * answered before that. */
+static void wait_for(struct guest *g, struct watch *w)
 {
     int timeout = w->failed ? 10 : -1;
     int64_t left = INT64_MAX;
     if (w->until_ns != 0)
         left = w->until_ns - clock_now_ns();
-    if (deadline_boot_ns != 0) {
-        int64_t life = deadline_boot_ns - clock_boot_ns();
+    if (g->deadline_ns != 0) {
+        int64_t life = g->deadline_ns - clock_boot_ns();
         left = life < left ? life : left;
     }
     if (left != INT64_MAX && timeout < 0) {
         int64_t ms = left <= 0 ? 0 : (left + 999999) / 1000000;
         timeout = ms > 3600000 ? 3600000 : (int)ms;
     }
-    int ready = poll(w->fds, w->count, timeout);
+    int ready = g->prepared ? 0 : poll(w->fds, w->count, 0);
+    if (ready == 0) {
+        if (!g->prepared)
+            command_prepare(g);
+        g->prepared = 1;
+        ready = poll(w->fds, w->count, timeout);
+    }
     for (size_t i = 0; ready > 0 && i < w->count; i++)
         *w->got[i] = w->fds[i].revents;
 }
@@ -158,7 +165,7 @@ static void turn(struct guest *g, struct watch *w)
     if (w->again)
         watch_until(w, clock_now_ns());
     w->again = 0;
-    wait_for(w, g->deadline_ns);
+    wait_for(g, w);
     char byte;
     if (got_lifeline != 0 && read(g->lifeline_fd, &byte, 1) == 0)
         g->ending = 1;
@@ -238,7 +245,6 @@ int loop_run(struct guest *g)
         (void)!write(g->ready_fd, "r", 1);
         (void)close(g->ready_fd);
     }
-    command_prepare(g);
     while (!g->ending) {
         turn(g, &w);
         sweep(g);
