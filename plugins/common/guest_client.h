@@ -28,6 +28,9 @@ struct guest_link_options {
 struct guest_link *guest_open(const struct guest_link_options *options);
 void guest_close(struct guest_link *link);
 
+/* Sends a HELLO to a guest that is still starting, over a new link that nothing else uses yet; guest_hello then has
+ * less to wait for. */
+sbx_status guest_greet(struct guest_link *link, struct sbx_call *call);
 /* SBX_OK once the guest answered HELLO; waits for it until the call's deadline. */
 sbx_status guest_hello(struct guest_link *link, struct sbx_call *call);
 /* The slots of sbx_plugin.h, over a link. An exec in a named shell is guest_shell_exec. `default_timeout_ms`: for

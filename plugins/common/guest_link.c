@@ -8,7 +8,7 @@
 
 #include <sys/random.h>
 
-enum { NONCE = 16, FIELD = 8, MAX_IDLE = 4, SETTLE_MS = 900 };
+enum { FIELD = 8, MAX_IDLE = 4, SETTLE_MS = 900 };
 #define MS_NS INT64_C(1000000)
 
 static char *join_env(const struct sbx_kv *pair)
@@ -80,6 +80,8 @@ void guest_close(struct guest_link *link)
         link->idle = conn->next;
         guest_conn_close(conn);
     }
+    if (link->greeted != NULL)
+        guest_conn_close(link->greeted);
     (void)pthread_mutex_destroy(&link->lock);
     for (size_t i = 0; i < link->env_count; i++)
         free(link->envs[i]);
@@ -116,7 +118,7 @@ static int64_t judge_hello(const unsigned char *payload, size_t len, const unsig
         if (field.tag == F_VERSION)
             version = wire_number(&field, &ok);
         else if (field.tag == F_NONCE)
-            echoed = field.len == NONCE && memcmp(field.data, nonce, NONCE) == 0;
+            echoed = field.len == GUEST_NONCE && memcmp(field.data, nonce, GUEST_NONCE) == 0;
     }
     if (more != 0 || !ok || version == 0 || version > INT32_MAX)
         return -1;
@@ -159,22 +161,26 @@ static sbx_status wait_frame(struct guest_conn *conn, struct sbx_call *call, str
     }
 }
 
-static sbx_status greet(struct guest_conn *conn, struct sbx_call *call, struct attempt *attempt)
+static sbx_status send_hello(struct guest_conn *conn, struct sbx_call *call, struct attempt *attempt)
 {
-    unsigned char hello[WIRE_HEADER + 2 * FIELD + 8 + NONCE], nonce[NONCE];
-    if (getrandom(nonce, sizeof nonce, GRND_NONBLOCK) != (ssize_t)sizeof nonce)
-        memset(nonce, 0x5a, sizeof nonce); /* it only tells our answer from a stale one */
+    unsigned char hello[WIRE_HEADER + 2 * FIELD + 8 + GUEST_NONCE];
+    if (getrandom(conn->nonce, sizeof conn->nonce, GRND_NONBLOCK) != (ssize_t)sizeof conn->nonce)
+        memset(conn->nonce, 0x5a, sizeof conn->nonce); /* it only tells our answer from a stale one */
     wire_put_head(hello, (struct wire_head){.len = sizeof hello - WIRE_HEADER, .type = FRAME_HELLO});
     unsigned char *p = put_field(hello + WIRE_HEADER, F_VERSION, 8);
     wire_put64(p, WIRE_VERSION);
-    p = put_field(p + 8, F_NONCE, NONCE);
-    memcpy(p, nonce, NONCE);
+    p = put_field(p + 8, F_NONCE, GUEST_NONCE);
+    memcpy(p, conn->nonce, GUEST_NONCE);
     ssize_t sent = guest_conn_send(conn, hello, sizeof hello);
     if (sent < 0)
         return fail_closed(attempt, call);
     if (sent != (ssize_t)sizeof hello)
         return call_fail(call, SBX_E_UNAVAILABLE, "guest: takes no greeting");
+    return SBX_OK;
+}
 
+static sbx_status await_hello(struct guest_conn *conn, struct sbx_call *call, struct attempt *attempt)
+{
     struct wire_head head;
     const unsigned char *payload = NULL;
     sbx_status status = wait_frame(conn, call, attempt, &head, &payload);
@@ -182,7 +188,7 @@ static sbx_status greet(struct guest_conn *conn, struct sbx_call *call, struct a
         return status;
     if (head.type != FRAME_HELLO || head.flags != 0)
         return call_fail(call, SBX_E_PROTOCOL, "guest: no greeting but a frame of type %u", (unsigned)head.type);
-    int64_t verdict = judge_hello(payload, head.len, nonce);
+    int64_t verdict = judge_hello(payload, head.len, conn->nonce);
     if (verdict > 0)
         return call_fail(call, SBX_E_UNSUPPORTED, "guest: speaks protocol version %lld, not %u", (long long)verdict,
                          WIRE_VERSION);
@@ -191,11 +197,11 @@ static sbx_status greet(struct guest_conn *conn, struct sbx_call *call, struct a
     return SBX_OK;
 }
 
-static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, struct attempt *attempt,
-                               struct guest_conn **out)
+/* A connection over which the greeting is on its way. */
+static sbx_status greet(struct guest_link *link, struct sbx_call *call, struct attempt *attempt,
+                        struct guest_conn **out)
 {
     int fd = -1;
-    attempt->closed = 0;
     sbx_status status = link->connect(link->user, call, &fd);
     if (status != SBX_OK)
         return status;
@@ -208,7 +214,33 @@ static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, s
     conn->fd = fd;
     conn->reused = 0;
     conn->start = conn->end = 0;
-    status = greet(conn, call, attempt);
+    status = send_hello(conn, call, attempt);
+    if (status != SBX_OK) {
+        guest_conn_close(conn);
+        return status;
+    }
+    *out = conn;
+    return SBX_OK;
+}
+
+static struct guest_conn *take_greeted(struct guest_link *link)
+{
+    (void)pthread_mutex_lock(&link->lock);
+    struct guest_conn *conn = link->greeted;
+    link->greeted = NULL;
+    (void)pthread_mutex_unlock(&link->lock);
+    return conn;
+}
+
+static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, struct attempt *attempt,
+                               struct guest_conn **out)
+{
+    struct guest_conn *conn = take_greeted(link);
+    attempt->closed = 0;
+    sbx_status status = conn != NULL ? SBX_OK : greet(link, call, attempt, &conn);
+    if (status != SBX_OK)
+        return status;
+    status = await_hello(conn, call, attempt);
     if (status != SBX_OK) {
         guest_conn_close(conn);
         return status;
@@ -287,6 +319,12 @@ sbx_status guest_link_lost(struct guest_link *link, struct sbx_call *call, const
     status = call_fail(call, SBX_E_UNKNOWN, "%s: the guest's connection ended before its answer", what);
     call_maybe_applied(call, NULL);
     return status;
+}
+
+sbx_status guest_greet(struct guest_link *link, struct sbx_call *call)
+{
+    struct attempt attempt = {.until_ns = 0};
+    return greet(link, call, &attempt, &link->greeted);
 }
 
 sbx_status guest_hello(struct guest_link *link, struct sbx_call *call)

@@ -14,7 +14,8 @@
 
 enum {
     GUEST_RX_SIZE = 2 * (WIRE_HEADER + WIRE_MAX_PAYLOAD), /* what one connection buffers at most */
-    GUEST_HELLO_MS = 10000                                /* a guest that says nothing for so long is unavailable */
+    GUEST_HELLO_MS = 10000,                               /* a guest that says nothing for so long is unavailable */
+    GUEST_NONCE = 16
 };
 
 /* A connection; borrowed by one thread at a time. */
@@ -24,6 +25,7 @@ struct guest_conn {
     int reused;   /* it has served before, so the guest may have closed it since */
     size_t start; /* rx[start..end) is received and not yet taken */
     size_t end;
+    unsigned char nonce[GUEST_NONCE]; /* of its greeting */
     unsigned char rx[GUEST_RX_SIZE];
 };
 
@@ -36,9 +38,10 @@ struct guest_link {
     size_t env_count;
     uint32_t max_idle;
     _Atomic uint32_t last_id;
-    pthread_mutex_t lock; /* guards the two below */
+    pthread_mutex_t lock; /* guards those below */
     struct guest_conn *idle;
     uint32_t idle_count;
+    struct guest_conn *greeted; /* the answer is still to come */
 };
 
 /* An idle connection or a new one that has been greeted. */
