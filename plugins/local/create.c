@@ -9,7 +9,7 @@
 
 #include <sys/file.h>
 
-enum { ABORT_MS = 700, SWEEP_MOST = 32 };
+enum { ABORT_MS = 700 };
 
 void create_close(int *fds, size_t count)
 {
@@ -20,11 +20,13 @@ void create_close(int *fds, size_t count)
 
 static void making_finish(struct making *m)
 {
-    int singles[] = {m->runtime_fd, m->entry_fd, m->listen_fd, m->info_fd};
+    int singles[] = {m->runtime_fd, m->entry_fd, m->listen_fd};
     create_close(singles, sizeof singles / sizeof singles[0]);
     create_close(m->ready, 2);
     create_close(m->err, 2);
+    create_close(m->info, 2);
     create_close(m->lifeline, 2);
+    handle_ops.release(m->handle);
     cgroup_finish(&m->cgroup);
     layout_finish(&m->layout);
     bwrap_finish(&m->bwrap);
@@ -50,21 +52,13 @@ static void undo(struct making *m)
 
 static sbx_status finish(struct making *m, struct sbx_handle **out)
 {
-    struct record record;
-    int error = record_copy(&m->record, &record);
-    if (error != 0)
-        return call_fail_errno(m->call, error, "create: the sandbox's record");
-    struct sbx_handle *h = NULL;
-    sbx_status status = handle_make(m->b, &record, m->entry_fd, m->call, &h);
-    record_finish(&record);
-    if (status == SBX_OK)
-        status = guest_hello(h->link, m->call);
+    sbx_status status = guest_hello(m->handle->link, m->call);
     if (status == SBX_OK && m->record.bound != 0)
         status = sandbox_bind(m->b, m->id, &m->lifeline[1], m->call);
-    if (status == SBX_OK)
-        *out = h;
-    else
-        handle_ops.release(h);
+    if (status == SBX_OK) {
+        *out = m->handle;
+        m->handle = NULL;
+    }
     return status;
 }
 
@@ -98,7 +92,7 @@ sbx_status create_sandbox(struct sbx_backend *b, struct sbx_call *call, const st
                        .ready = {-1, -1},
                        .err = {-1, -1},
                        .lifeline = {-1, -1},
-                       .info_fd = -1};
+                       .info = {-1, -1}};
     m.bwrap.args_fd = -1;
     char twin[RECORD_ID_LENGTH + 1] = "";
     sbx_status status = sbx_take(&m.args, sizeof m.args, args);
@@ -109,7 +103,6 @@ sbx_status create_sandbox(struct sbx_backend *b, struct sbx_call *call, const st
         status = plan_record(&m);
     if (status != SBX_OK)
         return status;
-    sandbox_sweep(b, SWEEP_MOST);
     status = place_reserve(&m, twin);
     if (status == SBX_OK && twin[0] != '\0') {
         status = attach_twin(&m, twin, out);

@@ -25,13 +25,16 @@ struct making {
     int ready[2];
     int err[2];
     int lifeline[2];
-    int info_fd; /* our copy of what bubblewrap writes the guest's pid to */
-    int staged;  /* the file system is made by us, not by bubblewrap */
+    int info[2]; /* bubblewrap tells the guest's pid */
+    char info_text[256];
+    int staged; /* the file system is made by us, not by bubblewrap */
     int launched;
     struct record record; /* texts are lent */
     struct cgroup cgroup;
     struct layout layout;
     struct bwrap bwrap;
+    struct sbx_handle *handle; /* made while the guest starts */
+    int recorded;              /* with its pid */
 };
 
 /* Directories to make, in order; the paths are owned. */
@@ -47,9 +50,10 @@ sbx_status plan_record(struct making *m);
 /* An id with its locked entry, ids, limits, record and environment; after this a sweep can clean up. When the token has
  * its sandbox already nothing is made and twin_id is that one's id. */
 sbx_status place_reserve(struct making *m, char twin_id[RECORD_ID_LENGTH + 1]);
-/* Writes the record again, with the guest's pid; 0: it starts. */
-sbx_status place_record(struct making *m, int64_t pid);
-/* The directory of the writable trees. */
+/* Writes the record again, with the guest's pid; 0: it starts. 0 or an errno. */
+int place_record(struct making *m, int64_t pid);
+/* Where the writable trees will be; made by place_state. */
+sbx_status place_tree(struct making *m);
 sbx_status place_state(struct making *m);
 /* tmp, home, workspace, and what the working directory still needs, below `root`. */
 void place_list_dirs(const struct making *m, const char *root, int needs_workdir, struct dir_list *list);
@@ -60,7 +64,7 @@ void dir_list_finish(struct dir_list *list);
 /* Brings the guest up: SBX_OK once it serves and its pid is recorded. */
 sbx_status start_guest(struct making *m);
 /* The guest's pid on the host, 0 while bubblewrap has not told it. */
-int64_t start_guest_pid(const struct making *m);
+int64_t start_guest_pid(struct making *m);
 
 /* Closes and forgets. */
 void create_close(int *fds, size_t count);

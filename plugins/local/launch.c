@@ -21,8 +21,26 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+/* ThreadSanitizer's run time holds locks of its own, which another thread may have at that moment: a copy that it is
+ * not told of could hang in its first system call. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER
+#endif
+#ifdef THREAD_SANITIZER
+#include <sanitizer/linux_syscall_hooks.h>
+#define SANITIZER_BEFORE_FORK()   __sanitizer_syscall_pre_fork()
+#define SANITIZER_AFTER_FORK(pid) __sanitizer_syscall_post_fork(pid)
+#else
+#define SANITIZER_BEFORE_FORK()   ((void)0)
+#define SANITIZER_AFTER_FORK(pid) ((void)0)
+#endif
+
 enum { SIGNALS = 64, OPEN_FILES = 65536, OPEN_FILES_SOFT = 4096 };
-enum { INSIDE_ROOT = 0 };
+enum { INSIDE_ROOT = 0, RUN_FAILED = 126 };
 
 struct failure { /* what the child tells */
     int step;
@@ -65,13 +83,15 @@ static void write_proc(const char *path, const char *text)
         return; /* the probes of the tests tell whether it took */
 }
 
-static void become_inside_root(const struct launch_plan *plan, int status_fd)
+/* 0 or an errno. */
+static int become_inside_root(const struct launch_plan *plan)
 {
     if (plan->ids->kind != IDS_SINGLE && syscall(SYS_setgroups, 0, NULL) != 0)
-        fail_child(status_fd, STEP_IDS, errno, "");
+        return errno;
     if (syscall(SYS_setresgid, INSIDE_ROOT, INSIDE_ROOT, INSIDE_ROOT) != 0 ||
         syscall(SYS_setresuid, INSIDE_ROOT, INSIDE_ROOT, INSIDE_ROOT) != 0)
-        fail_child(status_fd, STEP_IDS, errno, "");
+        return errno;
+    return 0;
 }
 
 static int prepare_dirs(const struct launch_plan *plan, const char **path)
@@ -98,13 +118,9 @@ static void limit(int resource, rlim_t soft, rlim_t hard)
     (void)setrlimit((__rlimit_resource_t)resource, &now);
 }
 
-static void enter_namespaces(const struct launch_plan *plan, int status_fd)
+static void limit_namespaces(const struct launch_plan *plan)
 {
     char most[16];
-    int error = plan->layout == NULL ? 0 : stage_open(plan->layout, plan->layout_fds);
-    if (error != 0)
-        fail_child(status_fd, STEP_SOURCE, error, "");
-    become_inside_root(plan, status_fd);
     (void)snprintf(most, sizeof most, "%d", plan->nested);
     write_proc("/proc/sys/user/max_user_namespaces", most);
     if (plan->processes > 0)
@@ -114,15 +130,21 @@ static void enter_namespaces(const struct launch_plan *plan, int status_fd)
 /* The directories and the layout, in the namespaces that were entered. 0, or a step with *error and *path. */
 static int make_inside(const struct launch_plan *plan, int *error, const char **path)
 {
+    *error = stage_open(plan->layout, plan->layout_fds);
+    if (*error != 0)
+        return STEP_SOURCE;
+    *error = become_inside_root(plan);
+    if (*error != 0)
+        return STEP_IDS;
     *path = LAYOUT_STAGE;
     (void)umask(0);
-    *error = plan->layout == NULL && plan->disk_mib == 0 ? 0 : stage_cover(plan->disk_mib);
+    *error = stage_cover(plan->disk_mib);
     if (*error != 0)
         return STEP_MOUNT;
     *error = prepare_dirs(plan, path);
     if (*error != 0)
         return STEP_DIRS;
-    *error = plan->layout == NULL ? 0 : stage_build(plan->layout, plan->layout_fds, path);
+    *error = stage_build(plan->layout, plan->layout_fds, path);
     return *error != 0 ? STEP_LAYOUT : STEP_NONE;
 }
 
@@ -150,7 +172,8 @@ static void arrange_fds(const struct launch_plan *plan, int status_fd)
             fail_child(status_fd, STEP_FDS, errno, "");
 }
 
-/* The program's pid; it runs when this returns. */
+/* The program's pid; it runs when this returns. It takes its ids itself: those of this process are still the caller's,
+ * with whose rights the layout's sources are opened. */
 static pid_t spawn(const struct launch_plan *plan, int status_fd)
 {
     static char *const empty[] = {NULL};
@@ -163,6 +186,9 @@ static pid_t spawn(const struct launch_plan *plan, int status_fd)
         fail_child(status_fd, STEP_FDS, errno, "");
     pid_t pid = vfork();
     if (pid == 0) {
+        int error = plan->layout != NULL ? become_inside_root(plan) : 0;
+        if (error != 0)
+            fail_child(status_fd, STEP_IDS, error, "");
         (void)syscall(SYS_execveat, plan->program_fd, "", plan->argv, empty, AT_EMPTY_PATH);
         fail_child(status_fd, STEP_EXEC, errno, "");
     }
@@ -171,32 +197,28 @@ static pid_t spawn(const struct launch_plan *plan, int status_fd)
     return pid;
 }
 
-static void start_program(const struct launch_plan *plan, int status_fd) __attribute__((noreturn));
-static void start_program(const struct launch_plan *plan, int status_fd)
+/* The program starts while its directories and the layout are made, since loading it takes as long: it waits for its
+ * arguments. They are one write to a pipe, so it gets all or none; with none it has no file system in which the guest
+ * could be executed. */
+static void start_beside_layout(const struct launch_plan *plan, int go_fd, int status_fd) __attribute__((noreturn));
+static void start_beside_layout(const struct launch_plan *plan, int go_fd, int status_fd)
 {
     const char *path = "";
-    int error = 0, step = make_inside(plan, &error, &path);
-    if (step != STEP_NONE)
-        fail_child(status_fd, step, error, path);
-    (void)spawn(plan, status_fd);
-    leave(0);
-}
-
-/* The program starts while the layout is made, since loading it takes as long: it waits for its arguments. They are one
- * write to a pipe, so it gets all or none; with none it has no file system in which the guest could be executed. */
-static void start_beside_layout(const struct launch_plan *plan, int status_fd) __attribute__((noreturn));
-static void start_beside_layout(const struct launch_plan *plan, int status_fd)
-{
-    const char *path = "";
+    char byte;
     int error = 0, args[2];
     if (fds_pipe(args) != 0 || dup2(args[0], plan->args_fd) < 0)
         fail_child(status_fd, STEP_FDS, errno, "");
     pid_t pid = spawn(plan, status_fd);
+    if (read(go_fd, &byte, 1) != 1) {
+        (void)kill(pid, SIGKILL);
+        leave(1); /* the host has told why, or ended */
+    }
     int step = make_inside(plan, &error, &path);
     if (step == STEP_NONE && write(args[1], plan->args, plan->args_len) != (ssize_t)plan->args_len) {
         error = errno;
         step = STEP_FDS;
     }
+    (void)close(args[1]); /* at once: the program reads to the end, and the end of this process takes a while */
     if (step == STEP_NONE)
         leave(0);
     (void)kill(pid, SIGKILL);
@@ -204,7 +226,7 @@ static void start_beside_layout(const struct launch_plan *plan, int status_fd)
 }
 
 struct channel {
-    int go[2];     /* one byte to the child: your ids are mapped */
+    int go[2];     /* bytes to the child: your ids are mapped; with a layout, another one: its sources are there */
     int status[2]; /* a failure from the child, or its end */
     int null_fd;
 };
@@ -221,12 +243,13 @@ static void run_child(const struct launch_plan *plan, const struct channel *chan
     if (read(channel->go[0], &byte, 1) != 1)
         leave(1); /* the host process ended */
     if (plan->own_users)
-        enter_namespaces(plan, channel->status[1]);
+        limit_namespaces(plan);
     if (plan->run != NULL)
-        leave(plan->run(plan->user));
+        leave(plan->own_users && become_inside_root(plan) != 0 ? RUN_FAILED : plan->run(plan->user));
     if (plan->layout != NULL)
-        start_beside_layout(plan, channel->status[1]);
-    start_program(plan, channel->status[1]);
+        start_beside_layout(plan, channel->go[0], channel->status[1]);
+    (void)spawn(plan, channel->status[1]);
+    leave(0);
 }
 
 /* --- in the host ----------------------------------------------------------------------------------------------- */
@@ -246,7 +269,9 @@ static pid_t fork_quietly(unsigned long flags, const struct launch_plan *plan, c
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    SANITIZER_BEFORE_FORK();
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
+    SANITIZER_AFTER_FORK(pid);
     if (pid == 0)
         run_child(plan, channel);
     int saved = errno;
@@ -322,26 +347,26 @@ static void fill_map(struct map_job *job, int i, pid_t pid, const uint32_t ids[3
     job->programs[i] = ids_map_program(i);
 }
 
-/* 0, or the bits of exec_maps. */
-static int map_by_programs(pid_t pid, const struct ids *ids, const struct channel *channel)
+/* The helper's pid, or -1. `job` is lent to it until it ended. */
+static pid_t begin_maps(pid_t pid, const struct ids *ids, const struct channel *channel, struct map_job *job)
 {
-    struct map_job job;
     const uint32_t users[3] = {ids->uid, ids->uid_first, ids->uid_count};
     const uint32_t groups[3] = {ids->gid, ids->gid_first, ids->gid_count};
-    fill_map(&job, 0, pid, users);
-    fill_map(&job, 1, pid, groups);
-    if (job.programs[0] == NULL || job.programs[1] == NULL)
-        return 3;
-    struct launch_plan plan = {.run = exec_maps, .user = &job};
+    fill_map(job, 0, pid, users);
+    fill_map(job, 1, pid, groups);
+    struct launch_plan plan = {.run = exec_maps, .user = job};
     struct channel ready = {{-1, -1}, {channel->status[0], channel->status[1]}, channel->null_fd};
-    if (fds_pipe(ready.go) != 0)
-        return 3;
+    if (job->programs[0] == NULL || job->programs[1] == NULL || fds_pipe(ready.go) != 0)
+        return -1;
     pid_t helper = fork_quietly(0, &plan, &ready);
-    int told = helper > 0 && write(ready.go[1], "g", 1) == 1;
+    if (helper > 0 && write(ready.go[1], "g", 1) != 1) {
+        (void)kill(helper, SIGKILL);
+        (void)wait_for(helper);
+        helper = -1;
+    }
     (void)close(ready.go[0]);
     (void)close(ready.go[1]);
-    int answer = helper > 0 ? wait_for(helper) : 3;
-    return told ? answer : 3;
+    return helper;
 }
 
 static int map_root(pid_t pid, const struct ids *ids)
@@ -368,25 +393,25 @@ static const char blocked[] =
     "exists also kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0; inside a "
     "container they need --security-opt seccomp=unconfined or --privileged";
 
-static sbx_status map_ids(pid_t pid, const struct launch_plan *plan, const struct channel *channel,
-                          struct sbx_call *call, int *map_failed)
+static sbx_status map_ids(pid_t pid, const struct launch_plan *plan, struct sbx_call *call)
 {
-    const struct ids *ids = plan->ids;
-    if (ids->kind == IDS_MAPPED_SUBIDS) {
-        int failed = map_by_programs(pid, ids, channel);
-        if (failed == 0)
-            return SBX_OK;
-        *map_failed = 1;
-        return call_fail(call, SBX_E_UNAVAILABLE,
-                         "%s: %s refused the user's subordinate ids; compare /etc/subuid and /etc/subgid and see that "
-                         "the program is setuid root, or set users = single",
-                         plan->step, (failed & 1) != 0 ? "newuidmap" : "newgidmap");
-    }
-    int error = ids->kind == IDS_SINGLE ? map_single(pid, ids) : map_root(pid, ids);
+    int error = plan->ids->kind == IDS_SINGLE ? map_single(pid, plan->ids) : map_root(pid, plan->ids);
     if (error == 0)
         return SBX_OK;
     return call_fail(call, SBX_E_UNAVAILABLE, "%s: mapping user ids: %s; %s", plan->step, strerrordesc_np(error),
                      blocked);
+}
+
+static sbx_status map_end(const struct launch_plan *plan, pid_t helper, struct sbx_call *call, int *map_failed)
+{
+    int failed = helper > 0 ? wait_for(helper) : 3;
+    if (failed == 0)
+        return SBX_OK;
+    *map_failed = 1;
+    return call_fail(call, SBX_E_UNAVAILABLE,
+                     "%s: %s refused the user's subordinate ids; compare /etc/subuid and /etc/subgid and see that "
+                     "the program is setuid root, or set users = single",
+                     plan->step, (failed & 1) != 0 ? "newuidmap" : "newgidmap");
 }
 
 static int join_cgroups(pid_t pid, const struct launch_plan *plan)
@@ -399,20 +424,55 @@ static int join_cgroups(pid_t pid, const struct launch_plan *plan)
     return 0;
 }
 
-static sbx_status let_go(pid_t pid, const struct launch_plan *plan, struct channel *channel, struct sbx_call *call,
-                         int *map_failed)
+static sbx_status tell(const struct launch_plan *plan, const struct channel *channel, struct sbx_call *call)
 {
-    if (plan->own_users) {
-        sbx_status status = map_ids(pid, plan, channel, call, map_failed);
-        if (status != SBX_OK)
-            return status;
-    }
+    return write(channel->go[1], "g", 1) == 1 ? SBX_OK : call_fail_errno(call, errno, "%s: start", plan->step);
+}
+
+static sbx_status let_go(pid_t pid, const struct launch_plan *plan, const struct channel *channel,
+                         struct sbx_call *call)
+{
     int error = join_cgroups(pid, plan);
     if (error != 0)
         return call_fail_errno(call, error, "%s: entering the sandbox's cgroup", plan->step);
-    if (write(channel->go[1], "g", 1) != 1)
-        return call_fail_errno(call, errno, "%s: start", plan->step);
-    return SBX_OK;
+    return tell(plan, channel, call);
+}
+
+static sbx_status prepare(const struct launch_plan *plan, struct sbx_call *call)
+{
+    return plan->prepare == NULL ? SBX_OK : plan->prepare(plan->user, call);
+}
+
+/* Our share of the work is done beside that of the programs that map the child's ids. */
+static sbx_status guide_subids(pid_t pid, const struct launch_plan *plan, const struct channel *channel,
+                               struct sbx_call *call, int *map_failed)
+{
+    struct map_job job;
+    pid_t helper = begin_maps(pid, plan->ids, channel, &job);
+    sbx_status status = prepare(plan, call);
+    if (status != SBX_OK) {
+        if (helper > 0)
+            (void)wait_for(helper);
+        return status;
+    }
+    status = map_end(plan, helper, call, map_failed);
+    if (status == SBX_OK)
+        status = let_go(pid, plan, channel, call);
+    return status == SBX_OK && plan->layout != NULL ? tell(plan, channel, call) : status;
+}
+
+/* ... or beside the child's, which starts the program meanwhile. */
+static sbx_status guide(pid_t pid, const struct launch_plan *plan, const struct channel *channel, struct sbx_call *call)
+{
+    int is_beside = plan->layout != NULL;
+    sbx_status status = plan->own_users ? map_ids(pid, plan, call) : SBX_OK;
+    if (status == SBX_OK && is_beside)
+        status = let_go(pid, plan, channel, call);
+    if (status == SBX_OK)
+        status = prepare(plan, call);
+    if (status != SBX_OK)
+        return status;
+    return is_beside ? tell(plan, channel, call) : let_go(pid, plan, channel, call);
 }
 
 /* The child's failure, or SBX_OK at its silent end. */
@@ -464,7 +524,8 @@ sbx_status launch_start(const struct launch_plan *plan, struct sbx_call *call, i
     pid_t pid = fork_quietly(plan->own_users ? CLONE_NEWUSER | CLONE_NEWNS : 0, plan, &channel);
     if (pid < 0)
         return fail_fork(plan, errno, call);
-    status = let_go(pid, plan, &channel, call, map_failed);
+    int by_programs = plan->own_users && plan->ids->kind == IDS_MAPPED_SUBIDS;
+    status = by_programs ? guide_subids(pid, plan, &channel, call, map_failed) : guide(pid, plan, &channel, call);
     (void)close(steal_fd(&channel.go[1]));
     (void)close(steal_fd(&channel.status[1]));
     sbx_status told = read_status(plan, channel.status[0], status == SBX_OK ? call : NULL);

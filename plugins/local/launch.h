@@ -28,7 +28,10 @@ struct launch_plan {
     int make_dirs;
 
     int (*run)(void *user); /* instead of a program: its answer is the exit code; waited for */
-    void *user;
+    /* In the host, beside the child's start, before the program runs or the layout's sources are opened; may be NULL.
+     */
+    sbx_status (*prepare)(void *user, struct sbx_call *call);
+    void *user; /* of both */
 
     int program_fd; /* executed with argv and an empty environment */
     char *const *argv;

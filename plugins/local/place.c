@@ -120,14 +120,10 @@ static sbx_status make_entry(struct making *m, char twin_id[RECORD_ID_LENGTH + 1
     return call_fail(m->call, SBX_E_BUSY, "create: no free id");
 }
 
-sbx_status place_record(struct making *m, int64_t pid)
+int place_record(struct making *m, int64_t pid)
 {
     int error = sandbox_stamp(m->b, &m->record, pid);
-    if (error == 0)
-        error = record_write(m->entry_fd, &m->record);
-    if (error != 0)
-        return call_fail_errno(m->call, error, "create: writing the sandbox's record");
-    return SBX_OK;
+    return error != 0 ? error : record_write(m->entry_fd, &m->record);
 }
 
 static int is_alone(const struct making *m)
@@ -168,11 +164,10 @@ static sbx_status claim(struct making *m, char twin_id[RECORD_ID_LENGTH + 1])
     for (size_t i = 0; i < m->cgroup.count; i++)
         m->record.cgroups[i] = m->cgroup.dirs[i];
     /* Without a name, a number or a cgroup nobody needs to know of it before it runs. */
-    if (!is_alone(m) || m->cgroup.count != 0)
-        status = place_record(m, 0);
-    if (status != SBX_OK)
-        return status;
-    int error = record_write_envs(m->entry_fd, &m->args.envs);
+    int error = !is_alone(m) || m->cgroup.count != 0 ? place_record(m, 0) : 0;
+    if (error != 0)
+        return call_fail_errno(m->call, error, "create: writing the sandbox's record");
+    error = record_write_envs(m->entry_fd, &m->args.envs);
     return error == 0 ? SBX_OK : call_fail_errno(m->call, error, "create: writing the sandbox's environment");
 }
 
@@ -259,6 +254,15 @@ static int make_dir(const struct making *m, const struct launch_dir *dir)
     return chmod(dir->path, dir->mode) == 0 ? 0 : errno;
 }
 
+sbx_status place_tree(struct making *m)
+{
+    const char *folder = m->b->store.path[STORE_STATE];
+    int n = snprintf(m->tree, sizeof m->tree, "%s/%s", folder, m->id);
+    if (n < 0 || (size_t)n >= sizeof m->tree - 64)
+        return call_fail(m->call, SBX_E_TOO_LARGE, "create: '%s' is too long", folder);
+    return SBX_OK;
+}
+
 sbx_status place_state(struct making *m)
 {
     const char *folder = m->b->store.path[STORE_STATE];
@@ -266,9 +270,6 @@ sbx_status place_state(struct making *m)
     sbx_status status = store_open(&m->b->store, STORE_STATE, 1, m->call, &state_fd);
     if (status != SBX_OK)
         return status;
-    int n = snprintf(m->tree, sizeof m->tree, "%s/%s", folder, m->id);
-    if (n < 0 || (size_t)n >= sizeof m->tree - 64)
-        return call_fail(m->call, SBX_E_TOO_LARGE, "create: '%s' is too long", folder);
     if (mkdirat(state_fd, m->id, 0700) != 0)
         return call_fail_errno(m->call, errno, "create: a directory in '%s'", folder);
     return SBX_OK;

@@ -21,6 +21,7 @@
 #include <sys/un.h>
 
 enum { KILL_MS = 10000, SHUTDOWN_MS = 2000 };
+enum { SIGNAL_GROUP = 4 }; /* PIDFD_SIGNAL_PROCESS_GROUP, since Linux 6.9 */
 #define MS_NS INT64_C(1000000)
 
 /* --- is it alive? ---------------------------------------------------------------------------------------------- */
@@ -166,14 +167,13 @@ static int socket_address(struct sockaddr_un *address, int fd, const char *rest)
     return n > 0 && (size_t)n < sizeof address->sun_path ? 0 : -1;
 }
 
-int sandbox_listen(int entry_fd)
+int sandbox_listen(int fd, int entry_fd)
 {
     struct sockaddr_un address;
-    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || socket_address(&address, entry_fd, "/sock") != 0 ||
-        bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 128) != 0)
+    if (socket_address(&address, entry_fd, "/sock") != 0 ||
+        bind(fd, (const struct sockaddr *)&address, sizeof address) != 0)
         return -1;
-    return steal_fd(&fd);
+    return listen(fd, 128);
 }
 
 /* The socket's inode, which must be one: a descriptor that leads nowhere else. */
@@ -225,23 +225,33 @@ sbx_status sandbox_connect(struct sbx_backend *b, const char *id, struct sbx_cal
 
 /* --- the end --------------------------------------------------------------------------------------------------- */
 
-/* SBX_OK once the guest, and with it every process of its pid namespace, is dead. */
-static sbx_status kill_guest(const struct record *record, struct sbx_call *call)
+/* Ends the guest, and with it every process of its pid namespace. *pidfd: who to wait for, -1 when it is dead. */
+static sbx_status kill_guest(const struct record *record, struct sbx_call *call, int *pidfd)
 {
-    CLEANUP_FD int pidfd = (int)syscall(SYS_pidfd_open, (pid_t)record->pid, 0);
+    CLEANUP_FD int fd = (int)syscall(SYS_pidfd_open, (pid_t)record->pid, 0);
     uint64_t start = 0;
-    if (pidfd < 0 && errno != ESRCH)
+    *pidfd = -1;
+    if (fd < 0 && errno != ESRCH)
         return call_fail_errno(call, errno, "sandbox %s: its process", record->id);
     /* Asked after opening: the descriptor then is of the process whose start time this is. */
-    if (pidfd < 0 || process_start(record->pid, &start) != 0 || start != record->start)
+    if (fd < 0 || process_start(record->pid, &start) != 0 || start != record->start)
         return SBX_OK;
-    if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
+    /* Its group, where the kernel can: that ends the processes beside it at once, not after it. */
+    if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, SIGNAL_GROUP) != 0 &&
+        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
         return call_fail_errno(call, errno, "sandbox %s: ending it", record->id);
+    *pidfd = steal_fd(&fd);
+    return SBX_OK;
+}
+
+/* SBX_OK once all of them are dead. */
+static sbx_status wait_dead(int pidfd, const char *id, struct sbx_call *call)
+{
     struct pollfd fd = {.fd = pidfd, .events = POLLIN};
     int ready = 0;
     sbx_status status = call_poll(call, &fd, 1, clock_now_ns() + KILL_MS * MS_NS, &ready);
     if (status == SBX_OK && ready == 0)
-        status = call_fail(call, SBX_E_BUSY, "sandbox %s: its processes do not end", record->id);
+        status = call_fail(call, SBX_E_BUSY, "sandbox %s: its processes do not end", id);
     return status;
 }
 
@@ -301,14 +311,36 @@ static sbx_status remove_tree(struct sbx_backend *b, const char *id, const struc
     return remove_tree_at(state_fd, id, ids, call);
 }
 
+/* What is empty of a dying sandbox's tree: nothing can be put into a directory that was removed, so this needs not wait
+ * for its last process. */
+static void prune_tree(struct sbx_backend *b, const char *id)
+{
+    CLEANUP_FD int state_fd = -1;
+    if (store_open(&b->store, STORE_STATE, 0, NULL, &state_fd) != SBX_OK)
+        return;
+    CLEANUP_FD int tree_fd = store_open_entry(state_fd, id);
+    for (size_t i = 0; tree_fd >= 0 && i < LAYOUT_TREES; i++)
+        (void)unlinkat(tree_fd, layout_tree_names[i], AT_REMOVEDIR);
+}
+
+static sbx_status end_processes(struct sbx_backend *b, const struct record *record, struct sbx_call *call)
+{
+    CLEANUP_FD int pidfd = -1;
+    if (record->pid == 0) {
+        shut_down_unrecorded(b, record->id);
+        return SBX_OK;
+    }
+    sbx_status status = kill_guest(record, call, &pidfd);
+    if (status != SBX_OK || pidfd < 0)
+        return status;
+    prune_tree(b, record->id);
+    return wait_dead(pidfd, record->id, call);
+}
+
 sbx_status sandbox_end(struct sbx_backend *b, int runtime_fd, int entry_fd, const struct record *record,
                        struct sbx_call *call)
 {
-    sbx_status status = SBX_OK;
-    if (record->pid != 0)
-        status = kill_guest(record, call);
-    else
-        shut_down_unrecorded(b, record->id);
+    sbx_status status = end_processes(b, record, call);
     if (status != SBX_OK)
         return status;
     sandbox_unbind(b, record->id);

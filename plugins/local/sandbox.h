@@ -42,8 +42,9 @@ void sandbox_clean(struct sbx_backend *b, int runtime_fd, const char *id);
 /* Removes what dead sandboxes left; looks at no more than `most` entries (0: all), beginning at a random one. */
 void sandbox_sweep(struct sbx_backend *b, size_t most);
 
-/* The guest's socket. listen: -1 and errno. connect: a connected, close-on-exec, non-blocking descriptor. */
-int sandbox_listen(int entry_fd);
+/* The guest's socket. listen: gives a new one its name; -1 and errno. connect: a connected, close-on-exec, non-blocking
+ * descriptor. */
+int sandbox_listen(int fd, int entry_fd);
 sbx_status sandbox_connect(struct sbx_backend *b, const char *id, struct sbx_call *call, int *fd);
 
 /* Keeps a bound sandbox's lifeline (taken over), or lets it go. */

@@ -130,19 +130,16 @@ static int make_devices(void)
                                            {"/proc/kcore", DEV "/core"},       {"pts/ptmx", DEV "/ptmx"}};
     if (mkdir(DEV, 0755) != 0 || mount("tmpfs", DEV, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=64k") != 0)
         return errno;
-    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
-        CLEANUP_FD int fd = open(nodes[i][0], O_PATH | O_CLOEXEC);
-        int error = fd < 0 ? errno : bind_fd(fd, nodes[i][1], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-        if (error != 0)
-            return error;
-    }
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++)
+        if (mknod(nodes[i][1], S_IFREG | 0644, 0) != 0 || mount(nodes[i][0], nodes[i][1], NULL, MS_BIND, NULL) != 0)
+            return errno;
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         if (symlink(links[i][0], links[i][1]) != 0)
             return errno;
     if (mkdir(DEV "/pts", 0755) != 0 ||
         mount("devpts", DEV "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620") != 0)
         return errno;
-    return 0;
+    return set_flags(DEV, AT_RECURSIVE, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 }
 
 static int take_step(const struct layout_op *op, int fd)

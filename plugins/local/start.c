@@ -11,21 +11,20 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
-enum { START_MS = 60000, GUEST_ARGS = 24 };
+enum { START_MS = 60000, GUEST_ARGS = 24, SWEEP_MOST = 32 };
 #define MS_NS INT64_C(1000000)
 
 static sbx_status open_channels(struct making *m)
 {
-    m->listen_fd = fds_high(sandbox_listen(m->entry_fd));
-    if (m->listen_fd < 0 || fds_pipe(m->ready) != 0 || fds_pipe(m->err) != 0)
+    m->listen_fd = fds_high(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (m->listen_fd < 0 || fds_pipe(m->ready) != 0 || fds_pipe(m->err) != 0 || fds_pipe(m->info) != 0)
         return call_fail_errno(m->call, errno, "create: the sandbox's socket");
     if (m->record.bound != 0 && fds_pipe(m->lifeline) != 0)
         return call_fail_errno(m->call, errno, "create: the sandbox's lifeline");
-    m->info_fd = fds_high(memfd_create("sbx-info", MFD_CLOEXEC));
-    if (m->info_fd < 0)
-        return call_fail_errno(m->call, errno, "create: memory");
     (void)fcntl(m->err[0], F_SETFL, O_NONBLOCK);
+    (void)fcntl(m->info[0], F_SETFL, O_NONBLOCK);
     return SBX_OK;
 }
 
@@ -67,7 +66,7 @@ static sbx_status build_layout(struct making *m, int *needs_workdir)
         .layout = &m->layout,
         .staged = m->staged,
         .seccomp_fd = fds_memory("sbx-seccomp", filter, size),
-        .info_fd = fcntl(m->info_fd, F_DUPFD_CLOEXEC, 3),
+        .info_fd = fcntl(m->info[1], F_DUPFD_CLOEXEC, 3),
     };
     return bwrap_build(&options, m->call, &m->bwrap);
 }
@@ -122,17 +121,44 @@ static size_t list_kept(const struct making *m, int *keep)
         keep[kept] = m->bwrap.fds[kept];
     keep[kept++] = m->bwrap.args_fd;
     keep[kept++] = m->listen_fd;
+    keep[kept++] =
+        m->info[0]; /* so that it can write even when we are gone: else its child would wait for it for ever */
     keep[kept++] = m->ready[1];
     if (m->record.bound != 0)
         keep[kept++] = m->lifeline[0];
     return kept;
 }
 
-static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map_failed)
+struct preparation {
+    struct making *making;
+    const struct dir_list *dirs;
+    int done;
+    sbx_status status;
+};
+
+/* What costs time in the host and is needed by none of the starting processes before its end. */
+static sbx_status prepare(void *user, struct sbx_call *call)
 {
+    struct preparation *p = user;
+    struct making *m = p->making;
+    if (p->done)
+        return p->status;
+    p->done = 1;
+    sbx_status status = place_state(m);
+    if (status == SBX_OK)
+        status = place_dirs(m, p->dirs);
+    if (status == SBX_OK && sandbox_listen(m->listen_fd, m->entry_fd) != 0)
+        status = call_fail_errno(call, errno, "create: the sandbox's socket");
+    p->status = status;
+    return status;
+}
+
+static sbx_status launch(struct making *m, struct preparation *preparation, int *map_failed)
+{
+    const struct dir_list *dirs = preparation->dirs;
     const struct ids *ids = &m->record.ids;
     int has_disk = m->record.disk_mib != 0, is_single = ids->kind == IDS_SINGLE;
-    int keep[BWRAP_FDS + 4];
+    int keep[BWRAP_FDS + 5];
     struct guest_args guest = {.count = 0};
     size_t steps = 0;
     CLEANUP_FD int program = fds_high(open(m->b->config.bwrap, O_PATH | O_CLOEXEC));
@@ -162,6 +188,8 @@ static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map
         .keep_fds = keep,
         .keep_count = list_kept(m, keep),
         .err_fd = m->err[1],
+        .prepare = prepare,
+        .user = preparation,
         .processes = (uint32_t)m->record.processes,
         .cgroup_fds = m->cgroup.procs_fds,
         .cgroup_count = m->cgroup.count,
@@ -169,13 +197,13 @@ static sbx_status launch(struct making *m, const struct dir_list *dirs, int *map
     return launch_start(&plan, m->call, map_failed);
 }
 
-/* From bubblewrap's `"child-pid": N`. */
-int64_t start_guest_pid(const struct making *m)
+/* From bubblewrap's `"child-pid": N`, of which it writes the line whole. */
+int64_t start_guest_pid(struct making *m)
 {
-    char text[1024];
-    ssize_t n = m->info_fd < 0 ? -1 : pread(m->info_fd, text, sizeof text - 1, 0);
-    text[n < 0 ? 0 : n] = '\0';
-    const char *at = strstr(text, "\"child-pid\":");
+    size_t len = strlen(m->info_text);
+    ssize_t n = m->info[0] < 0 ? -1 : read(m->info[0], m->info_text + len, sizeof m->info_text - 1 - len);
+    m->info_text[len + (n < 0 ? 0 : (size_t)n)] = '\0';
+    const char *at = strstr(m->info_text, "\"child-pid\":");
     return at == NULL ? 0 : strtoll(at + sizeof "\"child-pid\":" - 1, NULL, 10);
 }
 
@@ -193,50 +221,89 @@ static sbx_status fail_start(struct making *m)
                      refused ? "; this machine may refuse user namespaces: see `sbxctl doctor`" : "");
 }
 
+/* The record, with the guest's pid. 0 or an errno. */
+static int record_guest(struct making *m)
+{
+    int64_t pid = start_guest_pid(m);
+    int error = pid > 0 ? place_record(m, pid) : ESRCH;
+    m->handle->record.pid = m->record.pid;
+    m->handle->record.start = m->record.start;
+    m->recorded = error == 0;
+    return error;
+}
+
+/* Until the guest gives its sign, or can't any more. */
+static sbx_status wait_sign(struct making *m)
+{
+    struct pollfd fds[2] = {{.fd = m->ready[0], .events = POLLIN}, {.fd = m->info[0], .events = POLLIN}};
+    int64_t until_ns = clock_now_ns() + START_MS * MS_NS;
+    int ready = 0;
+    sbx_status status = call_poll(m->call, fds, 2, until_ns, &ready);
+    if (status == SBX_OK && ready != 0 && fds[0].revents == 0) {
+        (void)record_guest(m); /* there is time for it now; what fails is told later */
+        status = call_poll(m->call, fds, 1, until_ns, &ready);
+    }
+    if (status == SBX_OK && ready == 0)
+        status =
+            call_fail(m->call, SBX_E_UNAVAILABLE, "create: the sandbox did not start within %d s", START_MS / 1000);
+    return status;
+}
+
 static sbx_status wait_ready(struct making *m)
 {
-    struct pollfd fd = {.fd = m->ready[0], .events = POLLIN};
-    int ready = 0;
     char byte = 0;
     create_close(&m->ready[1], 1);
     create_close(&m->err[1], 1);
+    create_close(&m->info[1], 1);
     create_close(&m->lifeline[0], 1);
     create_close(&m->listen_fd, 1);
-    sbx_status status = call_poll(m->call, &fd, 1, clock_now_ns() + START_MS * MS_NS, &ready);
+    sbx_status status = wait_sign(m);
     if (status != SBX_OK)
         return status;
-    if (ready == 0)
-        return call_fail(m->call, SBX_E_UNAVAILABLE, "create: the sandbox did not start within %d s", START_MS / 1000);
     if (read(m->ready[0], &byte, 1) != 1)
         return fail_start(m);
-    int64_t pid = start_guest_pid(m);
-    if (pid <= 0)
-        return call_fail(m->call, SBX_E_FAILED, "create: bubblewrap did not tell the sandbox's pid");
-    return place_record(m, pid);
+    int error = m->recorded ? 0 : record_guest(m);
+    return error == 0 ? SBX_OK : call_fail_errno(m->call, error, "create: writing the sandbox's record");
 }
 
-static sbx_status relaunch(struct making *m, const struct dir_list *dirs)
+/* What can be done before the guest gave its sign. */
+static sbx_status meet_guest(struct making *m)
+{
+    CLEANUP(record_finish) struct record record = {0};
+    (void)sandbox_stamp(m->b, &m->record, 0);
+    int error = record_copy(&m->record, &record);
+    if (error != 0)
+        return call_fail_errno(m->call, error, "create: the sandbox's record");
+    sbx_status status = handle_make(m->b, &record, m->entry_fd, m->call, &m->handle);
+    if (status == SBX_OK)
+        (void)guest_greet(m->handle->link, NULL); /* if it cannot be, it will be tried again */
+    sandbox_sweep(m->b, SWEEP_MOST);
+    return status;
+}
+
+static sbx_status relaunch(struct making *m, struct preparation *preparation)
 {
     int needs_workdir = 0, map_failed = 0;
     sbx_status status = build_layout(m, &needs_workdir);
-    return status == SBX_OK ? launch(m, dirs, &map_failed) : status;
+    return status == SBX_OK ? launch(m, preparation, &map_failed) : status;
 }
 
 /* In the way that was chosen; else in lesser ones that are as tight, unless they were ruled out: without subordinate
  * ids where the system does not give them after all, and by bubblewrap alone where it may do what other programs may
  * not. */
-static sbx_status launch_somehow(struct making *m, const struct dir_list *dirs)
+static sbx_status launch_somehow(struct making *m, struct preparation *preparation)
 {
     int map_failed = 0;
-    sbx_status status = launch(m, dirs, &map_failed);
+    sbx_status status = launch(m, preparation, &map_failed);
     if (map_failed && m->b->config.ids.want == IDS_AUTO && m->record.user == NULL) {
         m->record.ids.kind = IDS_SINGLE;
         m->record.processes = 0;
-        status = relaunch(m, dirs);
+        status = relaunch(m, preparation);
     }
-    if (status == SBX_E_UNAVAILABLE && m->record.ids.kind == IDS_SINGLE && m->record.disk_mib == 0) {
+    if (status == SBX_E_UNAVAILABLE && preparation->status == SBX_OK && m->record.ids.kind == IDS_SINGLE &&
+        m->record.disk_mib == 0) {
         m->staged = 0;
-        status = relaunch(m, dirs);
+        status = relaunch(m, preparation);
     }
     return status;
 }
@@ -244,19 +311,20 @@ static sbx_status launch_somehow(struct making *m, const struct dir_list *dirs)
 sbx_status start_guest(struct making *m)
 {
     CLEANUP(dir_list_finish) struct dir_list dirs = {.count = 0};
+    struct preparation preparation = {.making = m, .dirs = &dirs};
     int needs_workdir = 0;
-    sbx_status status = place_state(m);
     m->staged = 1;
+    sbx_status status = place_tree(m);
     if (status == SBX_OK)
         status = open_channels(m);
     if (status == SBX_OK)
         status = build_layout(m, &needs_workdir);
-    place_list_dirs(m, m->record.disk_mib != 0 ? LAYOUT_TREE : m->tree, needs_workdir, &dirs);
-    if (status == SBX_OK)
-        status = place_dirs(m, &dirs);
     if (status != SBX_OK)
         return status;
+    place_list_dirs(m, m->record.disk_mib != 0 ? LAYOUT_TREE : m->tree, needs_workdir, &dirs);
     m->launched = 1;
-    status = launch_somehow(m, &dirs);
+    status = launch_somehow(m, &preparation);
+    if (status == SBX_OK)
+        status = meet_guest(m);
     return status == SBX_OK ? wait_ready(m) : status;
 }
