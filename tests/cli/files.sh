@@ -93,6 +93,25 @@ files_edits_what_it_was_told_to() {
     printf 'b\r\na\r\nc\r\n' | cmp - "$T/out" || fail "the line ends changed"
 }
 
+files_need_no_guest_where_there_is_a_shell() {
+    fixture direct-bare
+    BOX=d/standing
+    printf 'one\ntwo $x\nneedle\n' | write a/f.txt
+    try 0 sbx files cat "$BOX" a/f.txt --offset 1 --limit 1
+    output 'two $x'
+    try 0 sbx files edit "$BOX" a/f.txt --old 'two $x' --new "it's a needle"
+    output 1
+    try 0 sbx files grep "$BOX" needle a
+    output $'a/f.txt:2:it\'s a needle\na/f.txt:3:needle'
+    try 0 sbx files glob "$BOX" '*.txt' a
+    output a/f.txt
+    try 0 sbx files ls -q "$BOX" a
+    output a/f.txt
+    try 125 sbx files cat "$BOX" none
+    grep -q "^sbxctl: files $BOX:none: file_not_found" "$T/err" || fail "not file_not_found"
+    [ "$(cat "$T/boxes/standing/a/f.txt")" = $'one\nit\'s a needle\nneedle' ] || fail "not what was written"
+}
+
 files_names_what_went_wrong() {
     new_box
     try 0 in_box sh -c 'mkdir d; echo x >locked; chmod 0 locked; echo x >f'

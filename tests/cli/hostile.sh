@@ -21,13 +21,10 @@ corpus() {
 
 hostile_archives_out_of_a_sandbox_change_nothing_outside() {
     local name verdict check code count=0
-    [ -e "$BUILD/tests/unit/direct/direct.so" ] || skip "no fixture provider"
+    fixture direct "tar_file = $T/hostile.tar"
     corpus
     make_world "$T/world"
-    mkdir -p "$T/boxes/standing/any"
-    printf '[sbx]\nplugin_path = %s\ndefault = d\n[provider d]\nplugin = direct\nroot = %s\ntar_file = %s\n' \
-        "$BUILD/tests/unit/direct" "$T/boxes" "$T/hostile.tar" >"$T/sbx.ini"
-    export SBX_CONFIG=$T/sbx.ini
+    mkdir "$T/boxes/standing/any"
     sh -c "$LISTING" "$T/world" >"$T/before"
     : >"$T/.top-before"
     find "$T" -maxdepth 1 | sort >"$T/.top-before"

@@ -72,6 +72,20 @@ new_box() {
     try 0 sbx create "$@"
     BOX=$(cat "$T/out")
 }
+# fixture PLUGIN [LINE...]: the fixture provider is the default from now on, with these lines of configuration, and
+# d/standing is a sandbox of it
+fixture() {
+    local plugin=$1
+    shift
+    [ -e "$BUILD/tests/unit/direct/$plugin.so" ] || skip "no fixture provider"
+    mkdir -p "$T/boxes/standing"
+    {
+        printf '[sbx]\nplugin_path = %s\ndefault = d\n' "$BUILD/tests/unit/direct"
+        printf '[provider d]\nplugin = %s\nroot = %s\n' "$plugin" "$T/boxes"
+        [ "$#" = 0 ] || printf '%s\n' "$@"
+    } >"$T/sbx.ini"
+    export SBX_CONFIG=$T/sbx.ini
+}
 in_box() { sbx exec "$BOX" -- "$@"; }
 
 finish() {

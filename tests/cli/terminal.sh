@@ -84,6 +84,23 @@ END
     [ ! -s "$T/out" ] || fail "something was printed"
 }
 
+a_long_copy_of_a_tree_is_shown() {
+    fixture direct "tar_file = $T/slow.tar"
+    mkdir "$T/boxes/standing/any" "$T/src"
+    head -c 1000000 /dev/zero >"$T/src/f"
+    mkfifo "$T/slow.tar"
+    tar c -C "$T/src" . | split -b 102400 - "$T/part."
+    slow_copy "(for p in $T/part.*; do cat \$p; sleep 0.2; done) >$T/slow.tar & \
+        $SBXCTL cp d/standing:any $T/dest; echo copied" <<END
+expect copying ...
+expect KiB/s
+expect ${ESC}[K
+expect copied
+exit 0
+END
+    cmp "$T/src/f" "$T/dest/f" || fail "not the tree"
+}
+
 a_slow_create_is_shown_on_a_terminal_alone() {
     pty "$SBXCTL" run -- echo done-here <<END
 expect done-here
