@@ -21,9 +21,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* ThreadSanitizer's run time holds locks of its own, which another thread may have at that moment: a copy that it is
- * not told of could hang in its first system call. */
-#if defined(__has_feature)
+/* ThreadSanitizer's run time has locks that another thread may hold at that moment: a copy that it was not told of
+ * could wait for one of them for ever. */
+#ifdef __has_feature
 #if __has_feature(thread_sanitizer)
 #define THREAD_SANITIZER
 #endif
@@ -31,12 +31,13 @@
 #define THREAD_SANITIZER
 #endif
 #ifdef THREAD_SANITIZER
-#include <sanitizer/linux_syscall_hooks.h>
-#define SANITIZER_BEFORE_FORK()   __sanitizer_syscall_pre_fork()
-#define SANITIZER_AFTER_FORK(pid) __sanitizer_syscall_post_fork(pid)
+void __sanitizer_syscall_pre_impl_fork(void);
+void __sanitizer_syscall_post_impl_fork(long result);
+#define BEFORE_FORK()   __sanitizer_syscall_pre_impl_fork()
+#define AFTER_FORK(pid) __sanitizer_syscall_post_impl_fork(pid)
 #else
-#define SANITIZER_BEFORE_FORK()   ((void)0)
-#define SANITIZER_AFTER_FORK(pid) ((void)0)
+#define BEFORE_FORK()   ((void)0)
+#define AFTER_FORK(pid) ((void)0)
 #endif
 
 enum { SIGNALS = 64, OPEN_FILES = 65536, OPEN_FILES_SOFT = 4096 };
@@ -269,9 +270,9 @@ static pid_t fork_quietly(unsigned long flags, const struct launch_plan *plan, c
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    SANITIZER_BEFORE_FORK();
+    BEFORE_FORK();
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, NULL);
-    SANITIZER_AFTER_FORK(pid);
+    AFTER_FORK(pid);
     if (pid == 0)
         run_child(plan, channel);
     int saved = errno;
