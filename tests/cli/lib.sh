@@ -88,11 +88,20 @@ fixture() {
 }
 in_box() { sbx exec "$BOX" -- "$@"; }
 
+# The case may have exchanged its configuration, or broken it: what that one does not lead to, an empty one does.
+remove_boxes() {
+    [ -d "$XDG_RUNTIME_DIR/sbx" ] || return 0
+    # shellcheck disable=SC2046 # ids hold no blanks
+    timeout 20 "$SBXCTL" rm $(timeout 20 "$SBXCTL" ls -q) none
+    : >"$T/no.ini"
+    # shellcheck disable=SC2046
+    timeout 20 "$SBXCTL" rm --config "$T/no.ini" $(timeout 20 "$SBXCTL" ls -q --config "$T/no.ini") none
+}
+
 finish() {
     local code=$?
     trap - EXIT
-    # shellcheck disable=SC2046 # ids hold no blanks
-    [ ! -d "$XDG_RUNTIME_DIR/sbx" ] || sbx rm $(sbx ls -q 2>/dev/null) none >/dev/null 2>&1
+    remove_boxes >/dev/null 2>&1 </dev/null
     chmod -R u+rwX "$T" 2>/dev/null
     rm -rf "$T"
     exit "$code"

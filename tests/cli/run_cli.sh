@@ -15,6 +15,7 @@ mkdir -m 700 "$T/run" "$T/state" "$T/config" "$T/home"
 # shellcheck source=lib.sh
 . "$HERE/lib.sh"
 trap finish EXIT
+trap 'exit 143' TERM INT HUP
 command -v python3 >/dev/null || skip "python3 reads the JSON"
 # shellcheck source=/dev/null
 . "$HERE/$2"
