@@ -61,7 +61,8 @@ exit 0
 END
     try 0 in_box sh -c 'wc -c </tmp/f'
     output 1000000
-    slow_copy "mkfifo $T/p; (sleep 1.2; cat) <$T/p >$T/got & $SBXCTL cp $BOX:/tmp/f $T/p; wait; echo copied" <<'END'
+    # The pipe has a reader before anybody writes, and from then on.
+    slow_copy "mkfifo $T/p; exec 9<>$T/p; (sleep 1.5; head -c 1000000 <&9 >$T/got) & $SBXCTL cp $BOX:/tmp/f $T/p; wait; echo copied" <<'END'
 expect copying ...
 expect of 976.6 KiB,
 expect copied
