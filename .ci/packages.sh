@@ -5,7 +5,9 @@
 build_packages=(gcc libc6-dev make cmake pkg-config musl-tools libinih-dev libcjson-dev libarchive-dev bubblewrap uidmap)
 # What the tests need beside that.
 test_packages=(libcmocka-dev clang clang-format clang-tidy valgrind python3 mandoc shellcheck binutils g++ hyperfine
-    procps git)
+    procps git openssl openssh-client)
+# Node with npm comes from elsewhere on some machines, where Debian's packages would be in its way.
+command -v npm >/dev/null || test_packages+=(nodejs npm)
 
 # missing_packages NAME...: prints those that are not installed, one a line.
 missing_packages() {
