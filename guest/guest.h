@@ -96,7 +96,7 @@ struct guest {
     size_t shell_text; /* bytes of commands that wait for their turn */
     struct keeper idle[GUEST_IDLE_KEEPERS];
     unsigned idle_count;
-    int prepared; /* the first idle keeper was made */
+    int prepared;                 /* the first idle keeper was made */
     pid_t workers[GUEST_WORKERS]; /* 0: free */
     struct sleep sleep;
 };
