@@ -18,6 +18,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "guest/chore.h"
 #include "guest/guest.h"
 #include "guest/tree.h"
 #include "guest/user.h"
@@ -206,6 +207,8 @@ int main(int argc, char **argv)
 #endif
     if (argc == 2 && strcmp(argv[1], "version") == 0)
         return printf("sbx-guest %s\n", SBX_VERSION) < 0;
+    if (argc >= 2 && chore_is(argv[1]))
+        return chore_main(argc, argv);
     int bad = parse(argc, argv, &a);
     if (bad != 0)
         return bad;
