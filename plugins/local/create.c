@@ -20,7 +20,7 @@ void create_close(int *fds, size_t count)
 
 static void making_finish(struct making *m)
 {
-    int singles[] = {m->runtime_fd, m->entry_fd, m->listen_fd};
+    int singles[] = {m->runtime_fd, m->entry_fd, m->listen_fd, m->origin_fd};
     create_close(singles, sizeof singles / sizeof singles[0]);
     create_close(m->ready, 2);
     create_close(m->err, 2);
@@ -30,6 +30,7 @@ static void making_finish(struct making *m)
     cgroup_finish(&m->cgroup);
     layout_finish(&m->layout);
     bwrap_finish(&m->bwrap);
+    record_finish(&m->origin);
 }
 
 /* Undoes what was made. The first error stays the one that is told. */
@@ -92,7 +93,8 @@ sbx_status create_sandbox(struct sbx_backend *b, struct sbx_call *call, const st
                        .ready = {-1, -1},
                        .err = {-1, -1},
                        .lifeline = {-1, -1},
-                       .info = {-1, -1}};
+                       .info = {-1, -1},
+                       .origin_fd = -1};
     m.bwrap.args_fd = -1;
     char twin[RECORD_ID_LENGTH + 1] = "";
     sbx_status status = sbx_take(&m.args, sizeof m.args, args);

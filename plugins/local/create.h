@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * create.h - a sandbox in the making, as create's parts share it: plan.c checks what is asked, place.c gives it an id,
- * a record and directories, start.c brings its guest up, create.c puts them together and undoes what failed.
+ * a record and directories, fill.c gives it files to begin with, start.c brings its guest up, create.c puts them
+ * together and undoes what failed.
  */
 #ifndef SBX_LOCAL_CREATE_H
 #define SBX_LOCAL_CREATE_H
@@ -29,7 +30,11 @@ struct making {
     char info_text[256];
     int staged; /* the file system is made by us, not by bubblewrap */
     int launched;
-    struct record record; /* texts are lent */
+    struct record record;        /* texts are lent */
+    struct record origin;        /* of the snapshot that it is made from */
+    int origin_fd;               /* locked */
+    int unpacks;                 /* the image is a tar */
+    char image_dir[CREATE_PATH]; /* where that is unpacked; else empty */
     struct cgroup cgroup;
     struct layout layout;
     struct bwrap bwrap;

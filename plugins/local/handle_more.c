@@ -122,11 +122,11 @@ const void *handle_more(const char *id)
     static const struct {
         const char *id;
         const void *table;
-    } extensions[] = {{SBX_EXT_JOB, &job_ops},         {SBX_EXT_JOB_SIGNAL, &signal_ops},
-                      {SBX_EXT_JOB_STDIN, &stdin_ops}, {SBX_EXT_JOB_LIST, &list_ops},
-                      {SBX_EXT_SHELL, &no_table},      {SBX_EXT_SHELL_CLOSE, &close_ops},
-                      {SBX_EXT_DIAL, &dial_ops},       {SBX_EXT_KEEPALIVE, &keepalive_ops},
-                      {SBX_EXT_SUSPEND, &suspend_ops}, {SBX_EXT_WAIT, &wait_ops}};
+    } extensions[] = {
+        {SBX_EXT_JOB, &job_ops},       {SBX_EXT_JOB_SIGNAL, &signal_ops},   {SBX_EXT_JOB_STDIN, &stdin_ops},
+        {SBX_EXT_JOB_LIST, &list_ops}, {SBX_EXT_SHELL, &no_table},          {SBX_EXT_SHELL_CLOSE, &close_ops},
+        {SBX_EXT_DIAL, &dial_ops},     {SBX_EXT_KEEPALIVE, &keepalive_ops}, {SBX_EXT_SUSPEND, &suspend_ops},
+        {SBX_EXT_WAIT, &wait_ops},     {SBX_EXT_SNAPSHOT, &snapshot_ops}};
     for (size_t i = 0; id != NULL && i < sizeof extensions / sizeof extensions[0]; i++)
         if (strcmp(id, extensions[i].id) == 0)
             return extensions[i].table;

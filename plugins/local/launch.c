@@ -56,7 +56,7 @@ static const char *const step_names[] = {"",
                                          "preparing the sandbox's directories",
                                          "making the sandbox's file system",
                                          "preparing descriptors",
-                                         "executing bubblewrap"};
+                                         "executing the program"};
 
 /* --- in the child: nothing but system calls ------------------------------------------------------------------ */
 
@@ -187,7 +187,7 @@ static pid_t spawn(const struct launch_plan *plan, int status_fd)
         fail_child(status_fd, STEP_FDS, errno, "");
     pid_t pid = vfork();
     if (pid == 0) {
-        int error = plan->layout != NULL ? become_inside_root(plan) : 0;
+        int error = plan->own_users ? become_inside_root(plan) : 0;
         if (error != 0)
             fail_child(status_fd, STEP_IDS, error, "");
         (void)syscall(SYS_execveat, plan->program_fd, "", plan->argv, empty, AT_EMPTY_PATH);

@@ -12,7 +12,7 @@
 enum { PATH_LIMIT = 4096, OPS_LIMIT = 4096, SHM_BYTES = 256 << 20 };
 
 const char *const layout_tree_names[LAYOUT_TREES] = {"tmp", "home", "workspace", "workdir"};
-static const char *const tree_targets[] = {"/tmp", "/home/sandbox", "/workspace"};
+const char *const layout_tree_targets[LAYOUT_WORKDIR] = {"/tmp", "/home/sandbox", "/workspace"};
 
 /* As they are on the host: directories are bound, symlinks (a merged /usr) repeated. */
 static const char *const system_entries[] = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
@@ -202,8 +202,8 @@ static int is_below(const char *path, const char *dir)
 
 int layout_tree_of(const char *inside)
 {
-    for (int i = 0; i < (int)COUNT(tree_targets); i++)
-        if (is_below(inside, tree_targets[i]))
+    for (int i = 0; i < (int)COUNT(layout_tree_targets); i++)
+        if (is_below(inside, layout_tree_targets[i]))
             return i;
     return -1;
 }
@@ -231,7 +231,7 @@ static void add_trees(struct layout *l, const struct layout_options *options)
         if (i == LAYOUT_WORKDIR && !layout_needs_workdir(options))
             continue;
         (void)snprintf(source, sizeof source, "%s/%s", options->tree, layout_tree_names[i]);
-        add_bind(l, LAYOUT_BIND, source, i == LAYOUT_WORKDIR ? options->workdir : tree_targets[i]);
+        add_bind(l, LAYOUT_BIND, source, i == LAYOUT_WORKDIR ? options->workdir : layout_tree_targets[i]);
     }
 }
 

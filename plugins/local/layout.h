@@ -19,6 +19,7 @@
 /* The directories of a sandbox's writable tree, below its root on the host, and where they are seen inside. */
 enum { LAYOUT_TMP, LAYOUT_HOME, LAYOUT_WORKSPACE, LAYOUT_WORKDIR, LAYOUT_TREES };
 extern const char *const layout_tree_names[LAYOUT_TREES];
+extern const char *const layout_tree_targets[LAYOUT_WORKDIR];
 
 enum {
     LAYOUT_DIR,     /* mode; may be there already */

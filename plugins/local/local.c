@@ -37,10 +37,23 @@ static const struct sbx_config_key *const config_keys[] = {
     NULL,
 };
 
-static const char *const extensions[] = {SBX_EXT_STAT,      SBX_EXT_FS,      SBX_EXT_BATCH,       SBX_EXT_ARCHIVE,
-                                         SBX_EXT_TTY,       SBX_EXT_JOB,     SBX_EXT_JOB_SIGNAL,  SBX_EXT_JOB_STDIN,
-                                         SBX_EXT_JOB_LIST,  SBX_EXT_SHELL,   SBX_EXT_SHELL_CLOSE, SBX_EXT_DIAL,
-                                         SBX_EXT_KEEPALIVE, SBX_EXT_SUSPEND, SBX_EXT_WAIT,        NULL};
+static const char *const extensions[] = {SBX_EXT_STAT,
+                                         SBX_EXT_FS,
+                                         SBX_EXT_BATCH,
+                                         SBX_EXT_ARCHIVE,
+                                         SBX_EXT_TTY,
+                                         SBX_EXT_JOB,
+                                         SBX_EXT_JOB_SIGNAL,
+                                         SBX_EXT_JOB_STDIN,
+                                         SBX_EXT_JOB_LIST,
+                                         SBX_EXT_SHELL,
+                                         SBX_EXT_SHELL_CLOSE,
+                                         SBX_EXT_DIAL,
+                                         SBX_EXT_KEEPALIVE,
+                                         SBX_EXT_SUSPEND,
+                                         SBX_EXT_WAIT,
+                                         SBX_EXT_SNAPSHOT,
+                                         NULL};
 
 /* --- configuration ----------------------------------------------------------------------------------------------- */
 

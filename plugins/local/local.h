@@ -68,8 +68,9 @@ sbx_status handle_report(const struct record *record, int state, const struct sb
 /* info's slot. */
 sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out);
 
-/* suspend.c: tables. */
+/* suspend.c and snapshot.c: tables. */
 extern const struct sbx_suspend_ops suspend_ops;
 extern const struct sbx_wait_ops wait_ops;
+extern const struct sbx_snapshot_ops snapshot_ops;
 
 #endif /* SBX_LOCAL_H */

@@ -2,7 +2,7 @@
  *
  * plan.c - what a create asks for, checked as a whole before anything is made.
  */
-#include "plugins/local/create.h"
+#include "plugins/local/fill.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -24,9 +24,10 @@ static sbx_status check_unsupported(const struct sbx_create_args *args, struct s
 {
     if ((args->flags & ~(uint32_t)SBX_CREATE_BOUND) != 0)
         return call_fail(call, SBX_E_UNSUPPORTED, "create: unknown flag bits 0x%x", args->flags);
-    if (args->blueprint != NULL || args->snapshot != NULL)
-        return call_fail(call, SBX_E_UNSUPPORTED, "create: local has no %ss",
-                         args->blueprint != NULL ? "blueprint" : "snapshot");
+    if (args->blueprint != NULL)
+        return call_fail(call, SBX_E_UNSUPPORTED, "create: local has no blueprints");
+    if (args->snapshot != NULL && args->image != NULL)
+        return call_fail(call, SBX_E_INVALID, "create: an image or a snapshot, not both");
     if (args->idle_timeout_s != 0)
         return call_fail(call, SBX_E_UNSUPPORTED, "create: local has no idle time-out; use a lifetime");
     if (args->provider.count != 0)
@@ -60,21 +61,21 @@ static sbx_status check_workdir(const char *workdir, struct sbx_call *call)
     return SBX_OK;
 }
 
-static sbx_status check_image(const char *image, struct sbx_call *call)
+static sbx_status check_image(const char *image, int *unpacks, struct sbx_call *call)
 {
     struct stat st;
     if (image == NULL)
         return SBX_OK;
     if (image[0] != '/')
         return call_fail(call, SBX_E_INVALID,
-                         "create: image '%s': local takes the absolute path of a root directory, not a name; leave it "
-                         "out for the system's own",
+                         "create: image '%s': local takes the absolute path of a root directory or a tar, not a name; "
+                         "leave it out for the system's own",
                          image);
     if (stat(image, &st) != 0)
         return call_fail_errno(call, errno, "create: image '%s'", image);
-    if (S_ISREG(st.st_mode))
-        return call_fail(call, SBX_E_UNSUPPORTED, "create: image '%s' is a file; unpack it into a directory first",
-                         image);
+    *unpacks = S_ISREG(st.st_mode);
+    if (*unpacks)
+        return fill_check_tar(image, call);
     if (!S_ISDIR(st.st_mode) || has_dots(image))
         return call_fail(call, SBX_E_INVALID, "create: image '%s' is no root directory", image);
     return SBX_OK;
@@ -136,6 +137,8 @@ sbx_status plan_record(struct making *m)
     struct record *r = &m->record;
     fill_record(m);
     sbx_status status = check_unsupported(&m->args, m->call);
+    if (status == SBX_OK && m->args.snapshot != NULL)
+        status = fill_plan(m);
     if (status == SBX_OK)
         status = check_pairs(&m->args.envs, "a variable", m->call);
     if (status == SBX_OK)
@@ -145,6 +148,6 @@ sbx_status plan_record(struct making *m)
     if (status == SBX_OK)
         status = check_workdir(r->workdir, m->call);
     if (status == SBX_OK)
-        status = check_image(r->image, m->call);
+        status = check_image(r->image, &m->unpacks, m->call);
     return status == SBX_OK ? check_programs(&m->b->config, m->call) : status;
 }

@@ -35,8 +35,8 @@ struct number_field {
     {                                                                                                                  \
 #field_, offsetof(struct record, field_), sizeof(((struct record *)0)->field_)                                 \
     }
-static const struct text_field text_fields[] = {TEXT(id),      TEXT(name), TEXT(token), TEXT(image),
-                                                TEXT(workdir), TEXT(user), TEXT(boot)};
+static const struct text_field text_fields[] = {TEXT(id),   TEXT(name), TEXT(token),   TEXT(image),  TEXT(workdir),
+                                                TEXT(user), TEXT(boot), TEXT(comment), TEXT(sandbox)};
 static const struct number_field number_fields[] = {
     NUMBER(created_ms),    NUMBER(expires_ms),    NUMBER(pid),           NUMBER(start),      NUMBER(pid_space),
     NUMBER(bound),         NUMBER(network),       NUMBER(memory_mib),    NUMBER(cpu_millis), NUMBER(disk_mib),

@@ -20,6 +20,8 @@ struct record {
     const char *image;
     const char *workdir;
     const char *user;
+    const char *comment;                 /* of a snapshot, as is the next one */
+    const char *sandbox;                 /* which it was made of */
     const char *boot;                    /* boot id under which it was made */
     const char *cgroups[RECORD_CGROUPS]; /* absolute directories that are the sandbox's own */
     size_t cgroup_count;

@@ -9,6 +9,7 @@
 #include "plugins/local/cgroup.h"
 #include "plugins/local/fds.h"
 #include "plugins/local/launch.h"
+#include "plugins/local/snapshot.h"
 #include "plugins/local/tree.h"
 
 #include <fcntl.h>
@@ -290,7 +291,7 @@ static int run_tree_remove(void *user)
 }
 
 /* A user's subordinate ids own what is in a tree, so that user removes it from inside their mapping. */
-static sbx_status remove_tree_at(int parent_fd, const char *name, const struct ids *ids, struct sbx_call *call)
+sbx_status sandbox_remove_tree(int parent_fd, const char *name, const struct ids *ids, struct sbx_call *call)
 {
     int map_failed = 0, error = tree_remove(parent_fd, name);
     if (error == 0)
@@ -308,7 +309,7 @@ static sbx_status remove_tree(struct sbx_backend *b, const char *id, const struc
     sbx_status status = store_open(&b->store, STORE_STATE, 0, call, &state_fd);
     if (status != SBX_OK)
         return status == SBX_E_NOT_FOUND ? SBX_OK : status;
-    return remove_tree_at(state_fd, id, ids, call);
+    return sandbox_remove_tree(state_fd, id, ids, call);
 }
 
 /* What is empty of a dying sandbox's tree: nothing can be put into a directory that was removed, so this needs not wait
@@ -426,7 +427,7 @@ static void clean_old_trees(struct sbx_backend *b, int state_fd)
     (void)steal_fd(&list_fd);
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir))
         if (store_is_old_tag(&b->store, entry->d_name) && ids_choose(&b->config.ids, 0, NULL, &ids) == SBX_OK)
-            (void)remove_tree_at(parent_fd, entry->d_name, &ids, NULL);
+            (void)sandbox_remove_tree(parent_fd, entry->d_name, &ids, NULL);
 }
 
 static void sweep_folder(struct sbx_backend *b, int runtime_fd, int state_fd, size_t most)
@@ -455,8 +456,10 @@ void sandbox_sweep(struct sbx_backend *b, size_t most)
     if (store_open(&b->store, STORE_STATE, 0, NULL, &state_fd) != SBX_OK)
         return;
     sweep_folder(b, runtime_fd, state_fd, most);
-    if (most == 0)
+    if (most == 0) {
         clean_old_trees(b, state_fd);
+        snapshot_sweep(b);
+    }
 }
 
 /* --- bound sandboxes --------------------------------------------------------------------------------------------- */

@@ -37,6 +37,8 @@ sbx_status sandbox_destroy(struct sbx_backend *b, const char *id, struct sbx_cal
 /* As above, for who holds the lock of `entry_fd` and knows the record. */
 sbx_status sandbox_end(struct sbx_backend *b, int runtime_fd, int entry_fd, const struct record *record,
                        struct sbx_call *call);
+/* Removes parent/name, a tree of files of those users; SBX_OK when it is not there. */
+sbx_status sandbox_remove_tree(int parent_fd, const char *name, const struct ids *ids, struct sbx_call *call);
 /* Removes an entry that nobody holds and in which nothing lives. */
 void sandbox_clean(struct sbx_backend *b, int runtime_fd, const char *id);
 /* Removes what dead sandboxes left; looks at no more than `most` entries (0: all), beginning at a random one. */

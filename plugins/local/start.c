@@ -2,7 +2,7 @@
  *
  * start.c - brings a new sandbox's guest up: descriptors, layout, launch, and the wait for its first sign.
  */
-#include "plugins/local/create.h"
+#include "plugins/local/fill.h"
 
 #include "base/cleanup.h"
 #include "plugins/local/fds.h"
@@ -46,7 +46,7 @@ static sbx_status build_layout(struct making *m, int *needs_workdir)
         .ids = &m->record.ids,
         .hostname = hostname,
         .guest = m->b->config.guest,
-        .image = m->record.image,
+        .image = m->image_dir[0] != '\0' ? m->image_dir : m->record.image,
         .tree = m->record.disk_mib != 0 ? LAYOUT_TREE : m->tree,
         .workdir = m->record.workdir,
         .bind_ro = m->b->config.bind_ro,
@@ -144,7 +144,7 @@ static sbx_status prepare(void *user, struct sbx_call *call)
     if (p->done)
         return p->status;
     p->done = 1;
-    sbx_status status = place_state(m);
+    sbx_status status = m->unpacks ? SBX_OK : place_state(m);
     if (status == SBX_OK)
         status = place_dirs(m, p->dirs);
     if (status == SBX_OK && sandbox_listen(m->listen_fd, m->entry_fd) != 0)
@@ -240,7 +240,8 @@ static sbx_status wait_sign(struct making *m)
     int ready = 0;
     sbx_status status = call_poll(m->call, fds, 2, until_ns, &ready);
     if (status == SBX_OK && ready != 0 && fds[0].revents == 0) {
-        (void)record_guest(m); /* there is time for it now; what fails is told later */
+        if (m->args.snapshot == NULL) /* else nobody is to know of it before it has its files */
+            (void)record_guest(m);    /* there is time for it now; what fails is told later */
         status = call_poll(m->call, fds, 1, until_ns, &ready);
     }
     if (status == SBX_OK && ready == 0)
@@ -262,8 +263,32 @@ static sbx_status wait_ready(struct making *m)
         return status;
     if (read(m->ready[0], &byte, 1) != 1)
         return fail_start(m);
+    if (m->args.snapshot != NULL)
+        status = fill_from_snapshot(m, start_guest_pid(m));
+    if (status != SBX_OK)
+        return status;
     int error = m->recorded ? 0 : record_guest(m);
     return error == 0 ? SBX_OK : call_fail_errno(m->call, error, "create: writing the sandbox's record");
+}
+
+/* Whether this user goes without the ids that the system did not give it after all. */
+static int go_without_ids(struct making *m, int map_failed)
+{
+    if (!map_failed || m->b->config.ids.want != IDS_AUTO || m->record.user != NULL)
+        return 0;
+    m->record.ids.kind = IDS_SINGLE;
+    m->record.processes = 0;
+    return 1;
+}
+
+/* The image has to be there before it is looked at. */
+static sbx_status unpack_somehow(struct making *m)
+{
+    int map_failed = 0;
+    sbx_status status = place_state(m);
+    if (status == SBX_OK)
+        status = fill_from_tar(m, &map_failed);
+    return go_without_ids(m, map_failed) ? fill_from_tar(m, &map_failed) : status;
 }
 
 /* What can be done before the guest gave its sign. */
@@ -295,11 +320,8 @@ static sbx_status launch_somehow(struct making *m, struct preparation *preparati
 {
     int map_failed = 0;
     sbx_status status = launch(m, preparation, &map_failed);
-    if (map_failed && m->b->config.ids.want == IDS_AUTO && m->record.user == NULL) {
-        m->record.ids.kind = IDS_SINGLE;
-        m->record.processes = 0;
+    if (go_without_ids(m, map_failed))
         status = relaunch(m, preparation);
-    }
     if (status == SBX_E_UNAVAILABLE && preparation->status == SBX_OK && m->record.ids.kind == IDS_SINGLE &&
         m->record.disk_mib == 0) {
         m->staged = 0;
@@ -315,6 +337,8 @@ sbx_status start_guest(struct making *m)
     int needs_workdir = 0;
     m->staged = 1;
     sbx_status status = place_tree(m);
+    if (status == SBX_OK && m->unpacks)
+        status = unpack_somehow(m);
     if (status == SBX_OK)
         status = open_channels(m);
     if (status == SBX_OK)

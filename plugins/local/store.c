@@ -95,13 +95,20 @@ static int is_relative(const char *path)
     return path != NULL && path[0] != '/';
 }
 
+/* The last step to a folder; NULL: the instance's own is it. */
+static const char *last_step(const struct store *store, int which)
+{
+    return which == STORE_STATE ? store->tag : which == STORE_SNAPSHOTS ? "snapshots" : NULL;
+}
+
 static char *join_path(const struct store *store, int which)
 {
     struct buf text;
     buf_init(&text, PATH_LIMIT);
     if (store->base[which] != NULL && store->instance != NULL)
         (void)buf_format(&text, "%s/sbx/local/%s%s%s", store->base[which], store->instance,
-                         which == STORE_STATE ? "/" : "", which == STORE_STATE ? store->tag : "");
+                         last_step(store, which) != NULL ? "/" : "",
+                         last_step(store, which) != NULL ? last_step(store, which) : "");
     char *path = text.len == 0 ? NULL : buf_steal(&text);
     buf_finish(&text);
     return path;
@@ -119,12 +126,14 @@ sbx_status store_init(struct store *store, const char *instance, const char *run
                          is_relative(runtime) ? "runtime_dir" : "state_dir");
     store->base[STORE_RUNTIME] = runtime != NULL ? join(runtime, "") : default_runtime();
     store->base[STORE_STATE] = state != NULL ? join(state, "") : default_state();
+    store->base[STORE_SNAPSHOTS] = store->base[STORE_STATE] == NULL ? NULL : join(store->base[STORE_STATE], "");
     store->instance = join(instance, "");
     store->path[STORE_RUNTIME] = join_path(store, STORE_RUNTIME);
     if (store->path[STORE_RUNTIME] != NULL)
         identify(store);
     store->path[STORE_STATE] = join_path(store, STORE_STATE);
-    if (store->path[STORE_RUNTIME] != NULL && store->path[STORE_STATE] != NULL)
+    store->path[STORE_SNAPSHOTS] = join_path(store, STORE_SNAPSHOTS);
+    if (store->path[STORE_RUNTIME] != NULL && store->path[STORE_STATE] != NULL && store->path[STORE_SNAPSHOTS] != NULL)
         return SBX_OK;
     store_finish(store);
     return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
@@ -160,8 +169,8 @@ static int is_ours(int fd)
 
 sbx_status store_open(const struct store *store, int which, int make, struct sbx_call *call, int *fd)
 {
-    const char *const steps[] = {"sbx", "local", store->instance, store->tag};
-    size_t count = which == STORE_STATE ? 4 : 3;
+    const char *const steps[] = {"sbx", "local", store->instance, last_step(store, which)};
+    size_t count = steps[3] != NULL ? 4 : 3;
     const char *verb = make ? "create" : "attach";
     CLEANUP_FD int at = open(store->base[which], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (at < 0 && make) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * store.h - the two folders in which sandboxes are kept, one directory per sandbox in each, named by its id.
+ * store.h - the two folders in which sandboxes are kept, one directory per sandbox in each, named by its id; and the
+ * one of the snapshots, likewise.
  *
  * Runtime (gone after a boot): record, env, the guest's socket. State: the writable trees. Both are the caller's alone.
  * Whoever makes or removes a sandbox holds a lock on its runtime directory meanwhile; the kernel drops the lock of a
@@ -13,11 +14,11 @@
 #include "plugins/common/plugin.h"
 #include "plugins/local/record.h"
 
-enum { STORE_RUNTIME, STORE_STATE, STORE_FOLDERS };
+enum { STORE_RUNTIME, STORE_STATE, STORE_SNAPSHOTS, STORE_FOLDERS };
 
 struct store {
     char *base[STORE_FOLDERS]; /* such as /run; /var/lib */
-    char *path[STORE_FOLDERS]; /* base/sbx/local/INSTANCE, for state with /TAG */
+    char *path[STORE_FOLDERS]; /* base/sbx/local/INSTANCE, for state with /TAG, for snapshots with /snapshots */
     char *instance;
     char boot[64];      /* this boot's id */
     uint64_t pid_space; /* inode of this process's pid namespace */

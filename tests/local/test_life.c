@@ -217,8 +217,8 @@ static void what_cannot_be_kept_is_refused_first(void **state)
     struct lab *lab = *state;
     struct sbx_kv option = {"local.x", "1"}, bad_env = {"A=B", "1"};
     struct sbx_create_args asks[10];
-    static const sbx_status expected[] = {SBX_E_UNSUPPORTED, SBX_E_UNSUPPORTED, SBX_E_UNSUPPORTED, SBX_E_UNSUPPORTED,
-                                          SBX_E_UNSUPPORTED, SBX_E_INVALID,     SBX_E_INVALID,     SBX_E_NOT_FOUND,
+    static const sbx_status expected[] = {SBX_E_UNSUPPORTED, SBX_E_NOT_FOUND,  SBX_E_UNSUPPORTED, SBX_E_UNSUPPORTED,
+                                          SBX_E_UNSUPPORTED, SBX_E_INVALID,    SBX_E_INVALID,     SBX_E_NOT_FOUND,
                                           SBX_E_INVALID,     SBX_E_UNSUPPORTED};
     for (size_t i = 0; i < 10; i++)
         asks[i] = plain();
