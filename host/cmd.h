@@ -75,6 +75,7 @@ enum cmd_id {
     OPT_EVERY,
     OPT_INCLUDE,
     OPT_MAX_COUNT,
+    OPT_COMMENT,
     OPT_COUNT
 };
 
@@ -95,6 +96,7 @@ enum {
     GROUP_SHELL = 1u << 12,
     GROUP_KEEP = 1u << 13,
     GROUP_SWEEP = 1u << 14,
+    GROUP_SNAPSHOT = 1u << 15,
     GROUP_FILES = 1u << 16
 };
 
@@ -318,6 +320,7 @@ int cmd_job(struct cmd *c);
 int cmd_logs(struct cmd *c);
 int cmd_wait(struct cmd *c);
 int cmd_shell(struct cmd *c);
+int cmd_snapshot(struct cmd *c);
 int cmd_suspend(struct cmd *c);
 int cmd_resume(struct cmd *c);
 int cmd_keep_alive(struct cmd *c);

@@ -28,11 +28,11 @@ while IFS='|' read -r _ _ test file _; do
     grep -q "^$test()" "$here/$file" || complain "$file has no case $test"
     grep -qxF "$2.$test" <<<"$entries" || complain "ctest has no entry $2.$test"
 done <<<"$rows"
-for file in life state command limits jobs files tools shells tty parallel honest cli kill; do
+for file in life state snapshot command limits jobs files tools shells tty parallel honest cli kill; do
     for name in $(sed -n 's/^\([a-z0-9_]*\)() .*/\1/p' "$here/$file.sh"); do
         case $name in
         # helpers of their files
-        both_ways | file_error | file_fails | files | guest_of | in_shell | kill_rounds | logged | need_sleep) ;;
+        both_ways | file_error | file_fails | files | guest_of | in_shell | kill_rounds | logged | need_sleep | need_snapshots | new_snapshot | box_of_snapshot | need_local | hostile_tar) ;;
         pid_of | put | start | state_is) ;;
         *) grep -qxF "$name" <<<"$tests" || complain "$file.sh: case $name has no row in README.md" ;;
         esac
