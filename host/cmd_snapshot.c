@@ -80,7 +80,9 @@ static void head(struct listing *l, size_t columns)
 static int foot(struct listing *l, const char *subject, sbx_status status, const struct sbx_error *error)
 {
     int code = EXIT_FINE;
-    if (status != SBX_OK)
+    if (status == SBX_E_GONE)
+        code = cmd_fail_sandbox(l->c, subject, error);
+    else if (status != SBX_OK)
         code = cmd_fail(l->c, subject, error);
     else if (cmd_has(l->c, OPT_JSON))
         code = json_print(l->c, &l->json, EXIT_FINE);
@@ -108,8 +110,6 @@ static int snapshot_create(struct cmd *c, sbx_context *ctx)
     options.labels = kv_view(&labels);
     head(&l, 1);
     sbx_status status = sbx_snapshot_create(box, &options, &c->call, report_id, &l, &error);
-    if (status != SBX_OK && error.code == SBX_E_GONE)
-        error.code = SBX_E_NOT_FOUND;
     return foot(&l, sbx_id(box), status, &error);
 }
 

@@ -114,8 +114,11 @@ sbx_status guest_hold(struct guest_link *link, struct sbx_call *call, const char
         call_pass_error(call, &error);
         return status;
     }
-    if (held.status != SBX_OK || (r.ended && r.why == SBX_E_STOPPED))
+    if (!r.ended && guest_link_lost(link, &inner, what) == SBX_E_GONE) { /* whatever the work made of that */
+        call_pass_error(call, &error);
+        return SBX_E_GONE;
+    }
+    if (held.status != SBX_OK || r.ended)
         return held.status;
-    status = guest_link_lost(link, call, what);
-    return status == SBX_E_GONE ? status : call_fail(call, SBX_E_FAILED, "%s: the guest was lost meanwhile", what);
+    return call_fail(call, SBX_E_FAILED, "%s: the guest was lost meanwhile", what);
 }
