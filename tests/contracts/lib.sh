@@ -104,6 +104,14 @@ box_clean() {
 }
 
 listed() { sbx ls -q | grep -cxF -- "$1"; }
+# unlisted ID SECONDS: soon no list has it; its init ends a moment after everything that it held
+unlisted() {
+    local end=$(($(now_ms) + $2 * 1000))
+    while [ "$(listed "$1")" != 0 ]; do
+        [ "$(now_ms)" -lt "$end" ] || fail "it is still listed"
+        sleep 0.05
+    done
+}
 
 # traits of the provider that cases need to know
 # shellcheck disable=SC2016

@@ -84,7 +84,7 @@ lifetime_ends_the_sandbox_by_itself() {
     wait $!
     took_between 1500 8000
     marker_gone "$MARK" 2
-    [ "$(listed "$BOX")" = 0 ] || fail "it is still listed"
+    unlisted "$BOX" 2
     try 125 in_box true
     errors_with 'no such sandbox'
 }

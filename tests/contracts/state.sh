@@ -97,7 +97,7 @@ lifetime_goes_on_while_suspended() {
     wait $!
     took_between 1500 8000
     marker_gone "$MARK" 2
-    [ "$(listed "$BOX")" = 0 ] || fail "it is still listed"
+    unlisted "$BOX" 2
 }
 
 limit_of_a_command_goes_on_while_suspended() {
