@@ -13,7 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-enum { REPORT = 1024, ARGS = 16, LEAVE_MS = 5000 };
+enum { REPORT = 1024, ARGS = 2 + 2 * (CHORE_PAIRS + 3) + 1, LEAVE_MS = 5000 };
 #define MS_NS INT64_C(1000000)
 
 struct run {
