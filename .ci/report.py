@@ -11,6 +11,7 @@ import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
+UNPRINTABLE = re.compile(r"[^\n\t\x20-\x7e]")
 SKIP_LINE = re.compile(r"^\s*SKIP: (.*)$", re.MULTILINE)
 
 
@@ -19,14 +20,20 @@ def reasons_in(case):
     return SKIP_LINE.findall("\n".join(case.itertext()))
 
 
+def last_words(case, limit=1500):
+    """The end of what a test printed: a log of many tests shows little of one that failed early on."""
+    text = "\n".join(part.strip() for part in case.itertext() if part.strip())
+    return UNPRINTABLE.sub("?", text[-limit:])
+
+
 def read_tests(path):
-    """(passed names, failed names, [(name, reason)]) of one JUnit file."""
+    """(passed names, failed names with their last words, [(name, reason)]) of one JUnit file."""
     passed, failed, skipped = [], [], []
     for case in ElementTree.parse(path).getroot().iter("testcase"):
         name, status = case.get("name"), case.get("status")
         reasons = reasons_in(case)
         if case.find("failure") is not None or status == "fail":
-            failed.append(name)
+            failed.append(f"{name}\n{last_words(case)}\n    end of {name}")
         elif case.find("skipped") is not None or status in ("notrun", "disabled"):
             skipped += [(name, reason) for reason in reasons] or [(name, "gave no reason")]
         else:
@@ -67,7 +74,7 @@ def main():
         for one in skipped:
             all_skipped.setdefault(one, []).append(name)
     for stage, one in all_failed:
-        print(f"failed: {one} [{stage}]")
+        print(f"failed: [{stage}] {one}")
     for (test, reason), where in all_skipped.items():
         print(f"skipped: {test}: {reason} [{', '.join(where)}]")
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")

@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""tidy.py BUILD JOBS - runs clang-tidy over every source that BUILD compiled, and prints what it finds."""
+"""tidy.py BUILD JOBS - runs clang-tidy over every source that BUILD compiled, and prints what it finds.
+
+A source that several targets compile is read once, as the first of them compiles it: clang-tidy 14 reads it again for
+each command, and has forgotten by then what va_start does.
+"""
 import concurrent.futures
 import json
 import os
@@ -7,14 +11,29 @@ import subprocess
 import sys
 
 
+def first_commands(build):
+    """{path: its first compile command}, without what was generated into the build tree."""
+    firsts = {}
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as commands:
+        for one in json.load(commands):
+            path = os.path.join(one["directory"], one["file"])
+            if not path.startswith(build + os.sep):
+                firsts.setdefault(path, one)
+    return firsts
+
+
 def main():
     build, jobs = os.path.abspath(sys.argv[1]), int(sys.argv[2])
-    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as commands:
-        files = sorted({os.path.join(one["directory"], one["file"]) for one in json.load(commands)})
-    files = [one for one in files if not one.startswith(build + os.sep)]
+    firsts = first_commands(build)
+    files = sorted(firsts)
+    database = os.path.join(build, "tidy")
+    os.makedirs(database, exist_ok=True)
+    with open(os.path.join(database, "compile_commands.json"), "w", encoding="utf-8") as commands:
+        json.dump(list(firsts.values()), commands)
 
     def tidy(path):
-        done = subprocess.run(["clang-tidy", "--quiet", "-p", build, path], capture_output=True, text=True, check=False)
+        command = ["clang-tidy", "--quiet", "-p", database, path]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         return path, done.returncode, done.stdout
 
     bad = 0
