@@ -117,6 +117,9 @@ class TestCase(unittest.TestCase):
         view = self.ok("POST", box + "/execute_async", {"command": command, **more})
         return f"{box}/executions/{view['execution_id']}"
 
+    def home(self, box):
+        return self.sync(box, "echo $HOME")["stdout"].strip()
+
     def completed(self, run, query=""):
         return self.ok("POST", f"{run}/wait_for_status{query}", {"statuses": ["completed"]})
 

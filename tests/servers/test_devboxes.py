@@ -52,6 +52,24 @@ class Devboxes(double.TestCase):
         self.refused(400, "POST", "/v1/devboxes", b"{not json")
         self.refused(400, "POST", "/v1/devboxes", b"[]")
 
+    def test_odd_bodies_are_never_a_mistake_of_the_double(self):
+        box = self.running()
+        odd = (None, True, -1, 1e300, "", "\0", [], {}, [1], {"a": 1}, {"lifecycle": {"lifecycle_hooks": 5}},
+               {"after_idle": []}, {"user_parameters": []}, {"launch_commands": [1]}, {"resource_size_request": []})
+        places = {"/v1/devboxes": ("name", "metadata", "secrets", "launch_parameters", "mounts", "file_mounts",
+                                   "tunnel", "snapshot_id", "blueprint_name", "entrypoint"),
+                  "/v1/blueprints/preview": ("name", "dockerfile", "system_setup_commands"),
+                  box + "/wait_for_status": ("statuses", "timeout_seconds"),
+                  box + "/execute_async": ("command", "shell_name", "attach_stdin"),
+                  box + "/snapshot_disk": ("name", "metadata", "commit_message"),
+                  box + "/download_file": ("path",), box + "/enable_tunnel": ("auth_mode", "wake_on_http")}
+        one = self.double.connect()
+        self.double.turn(hold_scale=0.0, stuck="queued")
+        for path, names in places.items():
+            for body in ({name: value} for name in names for value in odd):
+                self.assertLess(self.double.post(path, body, connection=one).status, 500, (path, body))
+        one.close()
+
     def test_keys_are_checked(self):
         self.assertIn("no API key", self.refused(401, "GET", "/v1/devboxes", headers={"authorization": None}))
         self.assertIn("not valid", self.refused(401, "GET", "/v1/devboxes", key="ak_other"))
@@ -152,12 +170,12 @@ class Devboxes(double.TestCase):
 
     def test_snapshots_keep_the_disk(self):
         box = self.running()
-        self.sync(box, "echo one >file; mkdir -p /data; echo two >/data/file")
+        self.sync(box, "echo one >file; mkdir -p data; echo two >data/file")
         made = self.ok("POST", box + "/snapshot_disk", {"name": "s", "metadata": {"k": "v"}, "commit_message": "m"})
         self.assertEqual((made["name"], made["source_devbox_id"]), ("s", box.rpartition("/")[2]))
         self.sync(box, "echo changed >file")
         again = self.running(snapshot_id=made["id"])
-        self.assertEqual(self.sync(again, "cat file")["stdout"], "one\n")
+        self.assertEqual(self.sync(again, "cat file data/file")["stdout"], "one\ntwo\n")
         one = "/v1/devboxes/disk_snapshots/" + made["id"]
         self.assertEqual(self.ok("GET", one + "/status")["status"], "complete")
         self.assertEqual(self.ok("POST", one, {"name": "t"})["name"], "t")

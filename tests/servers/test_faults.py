@@ -1,5 +1,6 @@
 """The knobs of the Runloop double: each does what it says."""
 import http.client
+import json
 import os
 import re
 import socket
@@ -126,6 +127,27 @@ class Rules(double.TestCase):
         self.assertEqual(self.ok("GET", "/_double/requests")["requests"], [])
         self.assertEqual(self.ok("GET", "/_double/state")["requests"], 1)
         self.assertEqual(self.ok("GET", "/_double/settings")["last_n"], 100)
+
+    def test_exchanges_are_recorded_without_the_key(self):
+        path = os.path.join(self.folder, "record")
+        recorded = double.Double("--record", path)
+        self.addCleanup(recorded.stop)
+        self.double = recorded
+        box = self.running()
+        self.double.post(box + "/write_file_contents", {"file_path": "f", "contents": "x"})
+        run = self.start(box, "echo ä")
+        self.double.get(run + "/stream_stdout_updates")
+        self.sync(box, "printf '\\377' >g")
+        self.double.post(box + "/download_file", {"path": "g"})
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        entries = [json.loads(line) for line in text.splitlines()]
+        self.assertEqual([entries[0][name] for name in ("method", "target", "status")], ["POST", "/v1/devboxes", 200])
+        self.assertEqual(json.loads(entries[0]["reply"]["text"])["id"], box.rpartition("/")[2])
+        stream = [one for one in entries if "stream" in one["target"]][0]
+        self.assertEqual(double.events_of(stream["reply"]["text"])[0][1]["output"], "ä\n")
+        self.assertEqual(entries[-1]["reply"], {"base64": "/w=="})
+        self.assertNotIn(double.KEY, text)
 
     def test_every_rule_and_setting_is_used_in_a_test(self):
         text = ""

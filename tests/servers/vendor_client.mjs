@@ -151,7 +151,7 @@ async function files() {
   await withDevbox(async (devbox) => {
     const written = await devbox.file.write({ file_path: 'note.txt', contents: 'größe\n' });
     assert.equal(written.exit_status, 0);
-    assert.equal(await devbox.file.read({ file_path: '/home/user/note.txt' }), 'größe\n');
+    assert.equal(await devbox.file.read({ file_path: '~/note.txt' }), 'größe\n');
     const bytes = Buffer.from(Array.from({ length: 300000 }, (_, n) => n % 251));
     await devbox.file.upload({ path: '~/data.bin', file: await toFile(bytes, 'data.bin') });
     const reply = await devbox.file.download({ path: 'data.bin' });
@@ -165,17 +165,17 @@ async function files() {
 async function shells() {
   await withDevbox(async (devbox) => {
     const shell = devbox.shell('my-session');
-    await shell.exec('cd /tmp');
+    await shell.exec('cd /usr');
     await shell.exec('export MY_VAR=value');
-    assert.equal(await (await shell.exec('echo $MY_VAR; pwd')).stdout(), 'value\n/tmp\n');
+    assert.equal(await (await shell.exec('echo $MY_VAR; pwd')).stdout(), 'value\n/usr\n');
     assert.equal(await (await devbox.shell().exec('echo $MY_VAR')).stdout(), '\n');
     const lines = [];
-    const first = await shell.execAsync('sleep 0.3; echo one >>order; echo out', { stdout: (line) => lines.push(line) });
-    const second = await shell.execAsync('echo two >>order');
+    const first = await shell.execAsync('sleep 0.3; echo one >>~/order; echo out', { stdout: (line) => lines.push(line) });
+    const second = await shell.execAsync('echo two >>~/order');
     assert.equal((await second.result()).exitCode, 0);
     assert.equal((await first.result()).exitCode, 0);
     assert.equal(lines.join(''), 'out\n');
-    assert.equal(await (await shell.exec('cat order')).stdout(), 'one\ntwo\n');
+    assert.equal(await (await shell.exec('cat ~/order')).stdout(), 'one\ntwo\n');
   });
 }
 

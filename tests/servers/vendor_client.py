@@ -8,7 +8,8 @@ import double
 
 
 def main():
-    served = double.Double("--set", "hold_scale=0.1")
+    record = os.environ.get("RUNLOOP_RECORD")
+    served = double.Double("--set", "hold_scale=0.1", *(["--record", record] if record else []))
     try:
         environment = {**os.environ, "RUNLOOP_BASE_URL": served.url, "RUNLOOP_API_KEY": double.KEY}
         return subprocess.run(sys.argv[1:], check=False, timeout=240, stdin=subprocess.DEVNULL,

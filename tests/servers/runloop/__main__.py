@@ -14,6 +14,7 @@ import threading
 
 import box
 import knobs
+import record
 import service
 import wire
 
@@ -28,6 +29,7 @@ def arguments():
     parser.add_argument("--boxes", choices=("auto", "bubblewrap", "directory"), default="auto",
                         help="where commands run; auto: in bubblewrap where it works")
     parser.add_argument("--lifetime", type=float, default=3600, help="ends by itself after so many seconds")
+    parser.add_argument("--record", metavar="FILE", help="writes every exchange into the file, a line of JSON each")
     parser.add_argument("--settings", action="store_true", help="lists the settings and ends")
     return parser.parse_args()
 
@@ -54,12 +56,12 @@ def end_with_stdin(loop, done):
     threading.Thread(target=watch, daemon=True).start()
 
 
-async def serve(options, folder):
+async def serve(options, folder, recorder):
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     wrapped = options.boxes != "directory" and box.bubblewrap_works(folder)
     if options.boxes == "bubblewrap" and not wrapped:
         raise SystemExit("runloop: bubblewrap makes no sandbox here")
-    made = service.Service(folder, options.key, wrapped)
+    made = service.Service(folder, options.key, wrapped, recorder)
     prepare(made, options)
     server = await asyncio.start_server(made.connect, "127.0.0.1", options.port, limit=wire.HEAD_LIMIT, backlog=512)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -95,7 +97,9 @@ def main():
         return
     folder = tempfile.mkdtemp(prefix="runloop-double.")
     try:
-        asyncio.run(serve(options, folder))
+        recorder = record.Recorder(options.record)
+        asyncio.run(serve(options, folder, recorder))
+        recorder.close()
     except wire.Problem as problem:
         raise SystemExit(f"runloop: {problem.message}") from None
     finally:

@@ -64,9 +64,7 @@ class Blueprints:
         body = request.json(*BODY)
         if body.get("base_blueprint_name"):
             body["base_blueprint_id"] = self.newest(body["base_blueprint_name"]).id
-        commands = body.get("system_setup_commands", [])
-        if not isinstance(commands, list) or not all(isinstance(one, str) for one in commands):
-            raise wire.Problem(400, "'system_setup_commands' is not a list of texts")
+        wire.text_list_of(body, "system_setup_commands")
         made = Blueprint(self.service, body)
         self.known[made.id] = made
         self.service.background(self.build(made))
@@ -83,7 +81,7 @@ class Blueprints:
             await place.open({})
             for path, text in wire.texts_of(made.parameters, "file_mounts").items():
                 await self.service.objects.write(place, path, text.encode())
-            for command in made.parameters.get("system_setup_commands", []):
+            for command in wire.text_list_of(made.parameters, "system_setup_commands"):
                 code, output, errors = await place.call(command)
                 made.log((output + errors).decode("utf-8", "replace"))
                 if code != 0:
@@ -107,8 +105,9 @@ class Blueprints:
 
     async def preview(self, request):
         body = request.json(*BODY)
-        lines = [body.get("dockerfile") or "FROM runloop:runloop/starter-x86_64"]
-        return {"dockerfile": "\n".join(lines + [f"RUN {one}" for one in body.get("system_setup_commands", [])]) + "\n"}
+        lines = [wire.text_of(body, "dockerfile") or "FROM runloop:runloop/starter-x86_64"]
+        lines += [f"RUN {one}" for one in wire.text_list_of(body, "system_setup_commands")]
+        return {"dockerfile": "\n".join(lines) + "\n"}
 
     async def retrieve(self, _, id):
         return self.find(id).view()

@@ -24,8 +24,9 @@ class Devbox(pages.Stateful):
     """One devbox. wish: the checked body of its creation."""
 
     def __init__(self, store, wish, parameters):
-        super().__init__("queued")
         self.store, self.service, self.knobs = store, store.service, store.service.knobs
+        queued = self.knobs["queued_seconds"] or self.knobs["stuck"] == "queued"
+        super().__init__("queued" if queued else "provisioning")
         self.id = pages.new_id("dbx_")
         self.wish, self.parameters = wish, parameters
         self.name, self.metadata = wish.get("name"), wire.texts_of(wish, "metadata")
@@ -93,7 +94,8 @@ class Devbox(pages.Stateful):
     async def come_up(self):
         """From a request to a running devbox, or to a failure."""
         try:
-            await self.pause_in("queued", "queued_seconds")
+            if self.status == "queued":
+                await self.pause_in("queued", "queued_seconds")
             await self.pause_in("provisioning", "provisioning_seconds")
             await self.pause_in("initializing", "initializing_seconds")
             if self.store.failing():
@@ -163,10 +165,9 @@ class Devbox(pages.Stateful):
             self.run_of_command.clear()
 
     async def suspend(self):
-        hooks = ((self.parameters.get("lifecycle") or {}).get("lifecycle_hooks") or {}).get("suspend_commands") or []
         self.become("suspending")
         try:
-            for command in hooks:
+            for command in launch.suspend_commands(self.parameters):
                 code, _, _ = await self.box.call(command)
                 self.log("setup_commands", cmd=command, exit_code=code)
         except OSError as error:
@@ -272,9 +273,8 @@ class Devboxes:
         status = request.query.get("status")
         if status is not None and status not in STATUSES:
             raise wire.Problem(400, f"no such status '{status}'")
-        fits = pages.metadata_filter(request.query)
         return pages.page(self.knobs, request.query, "devboxes", [
-            one for one in self.known.values() if status in (None, one.status) and fits(one.metadata)])
+            one for one in self.known.values() if status in (None, one.status)])
 
     async def keys(self, _):
         return {"keys": sorted({key for one in self.known.values() for key in one.metadata})}

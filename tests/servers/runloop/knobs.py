@@ -6,7 +6,7 @@ import wire
 
 # name: (value at the start, what it does). The type of the value is the type that is taken.
 SETTINGS = {
-    "queued_seconds": (0.0, "how long a new devbox is queued"),
+    "queued_seconds": (0.0, "how long a new devbox is queued; 0: it begins as provisioning"),
     "provisioning_seconds": (0.1, "how long it is provisioning"),
     "initializing_seconds": (0.1, "how long it is initializing, beside what starting it takes"),
     "suspending_seconds": (0.1, "how long a devbox is suspending"),

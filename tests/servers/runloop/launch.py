@@ -25,9 +25,8 @@ def checked(given):
         wire.number_of(idle, "idle_time_seconds", None, 1, KEEP_ALIVE_MAX)
         if idle.get("on_idle") not in ("shutdown", "suspend"):
             raise wire.Problem(400, "'on_idle' is neither shutdown nor suspend")
-    commands = made.setdefault("launch_commands", [])
-    if not isinstance(commands, list) or not all(isinstance(one, str) for one in commands):
-        raise wire.Problem(400, "'launch_commands' is not a list of texts")
+    made["launch_commands"] = wire.text_list_of(made, "launch_commands")
+    suspend_commands(made)
     account(made)
     return made
 
@@ -56,6 +55,13 @@ def idle_policy(made):
     if not isinstance(policy, dict):
         raise wire.Problem(400, "'after_idle' is not an object")
     return policy
+
+
+def suspend_commands(made):
+    hooks = (made.get("lifecycle") or {}).get("lifecycle_hooks") or {}
+    if not isinstance(hooks, dict):
+        raise wire.Problem(400, "'lifecycle_hooks' is not an object")
+    return wire.text_list_of(hooks, "suspend_commands")
 
 
 def account(made):

@@ -4,6 +4,7 @@ import collections
 import hmac
 import re
 import time
+import traceback
 
 import blueprints
 import devboxes
@@ -27,8 +28,8 @@ def compiled(pattern):
 class Service:
     """folder: where the devboxes' directories are. wrapped: commands run in bubblewrap."""
 
-    def __init__(self, folder, key, wrapped):
-        self.folder, self.key, self.wrapped = folder, key, wrapped
+    def __init__(self, folder, key, wrapped, recorder):
+        self.folder, self.key, self.wrapped, self.recorder = folder, key, wrapped, recorder
         self.knobs, self.faults = knobs.Knobs(), knobs.Faults()
         self.url = ""
         self.started = time.monotonic()
@@ -84,7 +85,7 @@ class Service:
         entry = self.note(request)
         reply = await self.spoiled(request, self.faults.take(request.method, request.path))
         entry["status"] = reply.status
-        return reply
+        return self.recorder.watch(request, reply)
 
     async def spoiled(self, request, rule):
         """The reply under a rule, or under none."""
@@ -134,6 +135,9 @@ class Service:
             return problem.reply()
         except OSError as error:
             return wire.Problem(500, f"the double: {error}").reply()
+        except Exception:  # a mistake of the double's own: seen by whoever looks, and by the client
+            traceback.print_exc()
+            return wire.Problem(500, "the double has a mistake; its stderr says where").reply()
         return result if isinstance(result, wire.Reply) else wire.Reply(200, wire.json_bytes(result))
 
     def authenticate(self, request):

@@ -61,7 +61,7 @@ class Snapshots:
         devbox, body = self.service.devboxes.find(id), request.json(*BODY)
         if devbox.status not in ("running", "suspended"):
             raise wire.Problem(400, f"devbox {id} has no disk to copy: it is {devbox.status}")
-        if len(body.get("commit_message") or "") > COMMIT_MESSAGE_MAX:
+        if len(wire.text_of(body, "commit_message") or "") > COMMIT_MESSAGE_MAX:
             raise wire.Problem(400, "'commit_message' is too long")
         made = Snapshot(devbox, body)
         self.known[made.id] = made

@@ -112,6 +112,14 @@ def texts_of(body, name):
     return value
 
 
+def text_list_of(body, name):
+    """A list of texts, such as commands."""
+    value = body.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise Problem(400, f"'{name}' is not a list of texts")
+    return value
+
+
 class Connection:
     """One client's connection. answer: the coroutine that makes a Reply out of a Request."""
 
