@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * file_list.c - OP_LIST: one REPLY for each entry, as far as the connection has room.
+ * file_list.c - OP_LIST: one REPLY for each entry, as far as connection and credit have room.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -30,19 +30,19 @@ static void list_entry(struct request *r, const struct listing *l, const char *n
             path_fail(r, errno, "list");
         return;
     }
-    frame_begin(r->c, FRAME_REPLY, r->id);
+    request_reply_begin(r);
     frame_bytes(r->c, F_NAME, name, strlen(name));
     frame_stat(r->c, &st, (uint64_t)st.st_size);
-    frame_finish(r->c);
+    request_reply_finish(r);
 }
 
 static void list_pump(struct request *r)
 {
     struct listing *l = r->state;
-    if (l == NULL || conn_room(r->c) == 0)
+    if (l == NULL || !request_reply_room(r))
         return;
     USER_SCOPE(as, &l->who);
-    while (!r->done && conn_room(r->c) > 0) {
+    while (!r->done && request_reply_room(r)) {
         errno = 0;
         const struct dirent *entry = readdir(l->dir);
         if (entry != NULL)

@@ -39,9 +39,9 @@ static void stat_start(struct request *r, const struct fields *f)
         path_fail(r, errno, "stat");
         return;
     }
-    frame_begin(r->c, FRAME_REPLY, r->id);
+    request_reply_begin(r);
     frame_stat(r->c, &st, (uint64_t)st.st_size);
-    frame_finish(r->c);
+    request_reply_finish(r);
     request_end(r);
 }
 

@@ -171,9 +171,9 @@ static void read_start(struct request *r, const struct fields *fields)
         return;
     if (settle_range(r, f, fields, size) != 0)
         return;
-    frame_begin(r->c, FRAME_REPLY, r->id);
+    request_reply_begin(r);
     frame_stat(r->c, &st, size);
-    frame_finish(r->c);
+    request_reply_finish(r);
     read_pump(r);
 }
 

@@ -33,9 +33,9 @@ struct job *job_of_request(struct request *r, const struct fields *f)
 
 static void reply(struct request *r, const struct job *j)
 {
-    frame_begin(r->c, FRAME_REPLY, r->id);
+    request_reply_begin(r);
     frame_job(r->c, j);
-    frame_finish(r->c);
+    request_reply_finish(r);
 }
 
 static void info_start(struct request *r, const struct fields *f)

@@ -29,12 +29,12 @@ static void info_start(struct request *r, const struct fields *f)
     const struct guest *g = r->c->g;
     int64_t left = g->deadline_ns == 0 ? 0 : (g->deadline_ns - clock_boot_ns() + 999999) / 1000000;
     (void)f;
-    frame_begin(r->c, FRAME_REPLY, r->id);
+    request_reply_begin(r);
     frame_number(r->c, F_PID, (uint64_t)getpid());
     frame_number(r->c, F_DEADLINE_MS, g->deadline_ns == 0 ? 0 : left > 0 ? (uint64_t)left : 1);
     frame_number(r->c, F_COUNT, tree_count());
     frame_number(r->c, F_OOM, oom_kills());
-    frame_finish(r->c);
+    request_reply_finish(r);
     request_end(r);
 }
 

@@ -8,6 +8,8 @@
 
 #include "guest/ops.h"
 
+enum { REPLY_MAX = 4096 }; /* of a list's one item: far more than a name and a handful of numbers */
+
 static const struct request_kind *const KINDS[] = {
     &op_exec,     &op_read,      &op_write,      &op_stat,       &op_list,        &op_mkdir,      &op_remove,
     &op_rename,   &op_tar_get,   &op_tar_put,    &op_info,       &op_shutdown,    &op_lifetime,   &op_suspend,
@@ -65,6 +67,24 @@ void request_fail(struct request *r, sbx_status status, int os_errno, const char
         frame_number(r->c, F_ERRNO, (uint64_t)os_errno);
     frame_bytes(r->c, F_MESSAGE, message, message_clean(message));
     request_end_finish(r);
+}
+
+int request_reply_room(const struct request *r)
+{
+    return conn_room(r->c) > 0 && r->out_credit[STREAM_OUT] >= REPLY_MAX;
+}
+
+void request_reply_begin(struct request *r)
+{
+    frame_begin(r->c, FRAME_REPLY, r->id);
+}
+
+void request_reply_finish(struct request *r)
+{
+    size_t len = r->c->out_end - r->c->frame - WIRE_HEADER;
+    frame_finish(r->c);
+    if (!r->c->broken)
+        r->out_credit[STREAM_OUT] -= len;
 }
 
 void request_consumed(struct request *r, size_t len)

@@ -75,6 +75,11 @@ void request_end_begin(struct request *r, sbx_status status);
 void request_end_finish(struct request *r);
 void request_fail(struct request *r, sbx_status status, int os_errno, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* A REPLY: begin, frame_number and frame_bytes on r->c, finish. It uses credit of STREAM_OUT. Who sends many asks for
+ * room before each; the few of other operations never use the window up. */
+int request_reply_room(const struct request *r);
+void request_reply_begin(struct request *r);
+void request_reply_finish(struct request *r);
 /* Input that is dealt with: credit for it goes back in due course. */
 void request_consumed(struct request *r, size_t len);
 

@@ -195,10 +195,10 @@ static void list_start(struct request *r, const struct fields *f)
     for (const struct shell *s = r->c->g->shells; s != NULL; s = s->next) {
         if (shell_find(r->c->g, s->name) != s)
             continue;
-        frame_begin(r->c, FRAME_REPLY, r->id);
+        request_reply_begin(r);
         frame_bytes(r->c, F_NAME, s->name, strlen(s->name));
         frame_number(r->c, F_PID, s->l.command->pid <= 0 ? 0 : (uint64_t)s->l.command->pid);
-        frame_finish(r->c);
+        request_reply_finish(r);
     }
     request_end(r);
 }

@@ -6,8 +6,8 @@
  * Everything is little-endian. A connection carries frames; a frame belongs to a request by its id, which the client
  * chooses (not 0; unique among its requests in flight on this connection). A request is one or more FRAME_REQUEST
  * frames (all but the last with FLAG_MORE) whose joined payload is a list of fields. Data flows in FRAME_DATA frames,
- * each direction of each stream against credit that the receiver gave. The guest ends every request with exactly one
- * FRAME_END, after which its id may be used again.
+ * each direction of each stream against credit that the receiver gave; FRAME_REPLY uses that of OUT, too. The guest
+ * ends every request with exactly one FRAME_END, after which its id may be used again.
  */
 #ifndef SBX_GUEST_WIRE_H
 #define SBX_GUEST_WIRE_H

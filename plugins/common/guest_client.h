@@ -3,9 +3,10 @@
  * guest_client.h - talks to sbx-guest (docs/guest-protocol.md). The guest shares the sandbox with hostile code: every
  * byte from it is checked and nothing it says is trusted further than the request it answers.
  *
- * A guest_link keeps a few idle connections; each call borrows one, or makes one, so calls from many threads run at
- * once. A connection that saw anything unexpected is dropped. Every function is [call]: any thread, watches the call's
- * deadline and cancel token; cancelling an exec kills its tree, since the guest kills what a lost connection left.
+ * A guest_link keeps a few connections; calls from many threads run at once, each on a connection of its own or, where
+ * one is dear to make, many on one (`share`). A connection that saw anything unexpected is dropped. Every function is
+ * [call]: any thread, watches the call's deadline and cancel token; cancelling an exec kills its tree, since the guest
+ * kills what was cancelled and what a lost connection left.
  */
 #ifndef SBX_COMMON_GUEST_CLIENT_H
 #define SBX_COMMON_GUEST_CLIENT_H
@@ -14,11 +15,26 @@
 
 struct guest_link;
 
+/* A byte stream to the guest that is more than a socket: framed by an engine, or encrypted. None of the functions
+ * blocks, raises a signal, or is called while another one of the same stream runs. */
+struct guest_stream {
+    int fd; /* to poll(2) once read, or write, answered SBX_AGAIN */
+    void *user;
+    int64_t (*read)(void *user, void *buf, size_t cap); /* bytes, at least 1; 0: its end; SBX_AGAIN; -1: it broke */
+    int64_t (*write)(void *user, const void *data, size_t len); /* bytes taken; SBX_AGAIN; -1: it broke */
+    void (*close)(void *user); /* frees what `user` is, and closes fd where that is the stream's own; called once */
+};
+
 struct guest_link_options {
     /* Makes a connected, close-on-exec stream socket; SBX_E_GONE or SBX_E_UNAVAILABLE with the error filled when it
      * can't: GONE when nobody can listen there any more, which is what tells a dead sandbox from a slow one. */
     sbx_status (*connect)(void *user, struct sbx_call *call, int *fd);
+    /* Instead of connect: makes a stream at whose other end a guest is. One at a time where connections are shared. */
+    sbx_status (*open)(void *user, struct sbx_call *call, struct guest_stream *stream);
     void *user;
+    /* Requests at once on one connection; the next ones wait for no other, but make a second connection. 0: 1; at most
+     * 64. For streams that take long to make; a local socket is faster alone. */
+    uint32_t share;
     const char *default_user; /* F_USER of every request without a user of its own; NULL: the guest's default; copied */
     const char *workdir;      /* base of relative paths and the default directory; copied; NULL: the guest's own */
     const struct sbx_kvs *envs; /* create's environment, under each exec's own; copied */

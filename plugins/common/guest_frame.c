@@ -72,11 +72,18 @@ static void take_started(struct guest_request *r, const struct wire_head *head)
 
 static void take_reply(struct guest_request *r, const struct wire_head *head, const unsigned char *payload)
 {
+    struct guest_flow *flow = &r->out[0];
     r->answered = 1;
     if (r->reply == NULL || head->flags != 0) {
         (void)guest_request_nonsense(r, "a reply that nobody asked for");
         return;
     }
+    if (head->len > flow->credit) {
+        (void)guest_request_nonsense(r, "more replies than it has credit");
+        return;
+    }
+    flow->credit -= head->len;
+    flow->owed += head->len;
     if (r->why != SBX_OK)
         return;
     int64_t entered_ns = guest_request_enter(r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * guest_link.c - the link to one guest: its idle connections, greeting new ones, and what to say when one is lost.
+ * guest_link.c - the link to one guest: making it, and making and greeting connections.
  */
 #include "plugins/common/guest_link.h"
 
@@ -58,7 +58,11 @@ struct guest_link *guest_open(const struct guest_link_options *options)
     if (link == NULL)
         return NULL;
     link->connect = options->connect;
+    link->open = options->open;
     link->user = options->user;
+    link->share = options->share == 0 ? 1 : options->share;
+    if (link->share > GUEST_SHARE_MAX)
+        link->share = GUEST_SHARE_MAX;
     link->max_idle = options->max_idle != 0 ? options->max_idle : MAX_IDLE;
     if (pthread_mutex_init(&link->lock, NULL) != 0) {
         free(link);
@@ -144,14 +148,16 @@ static sbx_status wait_frame(struct guest_conn *conn, struct sbx_call *call, str
                              struct wire_head *head, const unsigned char **payload)
 {
     for (;;) {
-        int got = guest_conn_next(conn, head, payload);
+        int got = guest_conn_frame(conn, head, payload);
         if (got > 0)
             return SBX_OK;
         if (got < 0)
             return call_fail(call, SBX_E_PROTOCOL, "guest: no greeting but nonsense");
-        struct pollfd fd = {.fd = conn->fd, .events = POLLIN};
-        int ready = 0;
-        sbx_status status = call_poll(call, &fd, 1, attempt->until_ns, &ready);
+        struct pollfd fd = {.fd = conn->io.fd, .events = POLLIN};
+        int ready = 1;
+        sbx_status status = SBX_OK;
+        if (conn->drained)
+            status = call_poll(call, &fd, 1, attempt->until_ns, &ready);
         if (status != SBX_OK)
             return status;
         if (ready == 0)
@@ -171,7 +177,7 @@ static sbx_status send_hello(struct guest_conn *conn, struct sbx_call *call, str
     wire_put64(p, WIRE_VERSION);
     p = put_field(p + 8, F_NONCE, GUEST_NONCE);
     memcpy(p, conn->nonce, GUEST_NONCE);
-    ssize_t sent = guest_conn_send(conn, hello, sizeof hello);
+    ssize_t sent = guest_conn_write(conn, hello, sizeof hello);
     if (sent < 0)
         return fail_closed(attempt, call);
     if (sent != (ssize_t)sizeof hello)
@@ -197,23 +203,25 @@ static sbx_status await_hello(struct guest_conn *conn, struct sbx_call *call, st
     return SBX_OK;
 }
 
+static sbx_status open_stream(struct guest_link *link, struct sbx_call *call, struct guest_stream *stream)
+{
+    *stream = (struct guest_stream){.fd = -1};
+    if (link->open != NULL)
+        return link->open(link->user, call, stream);
+    return link->connect(link->user, call, &stream->fd);
+}
+
 /* A connection over which the greeting is on its way. */
 static sbx_status greet(struct guest_link *link, struct sbx_call *call, struct attempt *attempt,
                         struct guest_conn **out)
 {
-    int fd = -1;
-    sbx_status status = link->connect(link->user, call, &fd);
+    struct guest_stream stream;
+    sbx_status status = open_stream(link, call, &stream);
     if (status != SBX_OK)
         return status;
-    struct guest_conn *conn = malloc(sizeof *conn);
-    if (conn == NULL) {
-        (void)close(fd);
+    struct guest_conn *conn = guest_conn_open(&stream, link->share);
+    if (conn == NULL)
         return call_fail(call, SBX_E_NO_MEMORY, "guest: no memory for a connection");
-    }
-    conn->next = NULL;
-    conn->fd = fd;
-    conn->reused = 0;
-    conn->start = conn->end = 0;
     status = send_hello(conn, call, attempt);
     if (status != SBX_OK) {
         guest_conn_close(conn);
@@ -232,14 +240,14 @@ static struct guest_conn *take_greeted(struct guest_link *link)
     return conn;
 }
 
-static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, struct attempt *attempt,
-                               struct guest_conn **out)
+static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, const struct guest_patience *patience,
+                               struct attempt *attempt, struct guest_conn **out)
 {
     struct guest_conn *conn = take_greeted(link);
-    attempt->closed = 0;
     sbx_status status = conn != NULL ? SBX_OK : greet(link, call, attempt, &conn);
     if (status != SBX_OK)
         return status;
+    attempt->until_ns = patience->greet_ns > 0 ? clock_now_ns() + patience->greet_ns : patience->until_ns;
     status = await_hello(conn, call, attempt);
     if (status != SBX_OK) {
         guest_conn_close(conn);
@@ -250,16 +258,17 @@ static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, s
 }
 
 /* While a guest dies its socket may still take connections that it never serves; soon connecting says what is true. */
-static sbx_status connect_new(struct guest_link *link, struct sbx_call *call, int64_t until_ns, struct guest_conn **out)
+sbx_status guest_link_connect(struct guest_link *link, struct sbx_call *call, const struct guest_patience *patience,
+                              struct guest_conn **out)
 {
     int64_t settled_ns = clock_now_ns() + SETTLE_MS * MS_NS;
     struct sbx_error error;
     struct sbx_call inner;
     call_shadow(&inner, &error, call);
     for (;;) {
-        struct attempt attempt = {.until_ns = until_ns};
+        struct attempt attempt = {.closed = 0};
         int ready = 0;
-        sbx_status status = connect_once(link, &inner, &attempt, out);
+        sbx_status status = connect_once(link, &inner, patience, &attempt, out);
         if (status == SBX_OK)
             return SBX_OK;
         if (attempt.closed && clock_now_ns() < settled_ns)
@@ -271,67 +280,8 @@ static sbx_status connect_new(struct guest_link *link, struct sbx_call *call, in
     }
 }
 
-sbx_status guest_link_borrow(struct guest_link *link, struct sbx_call *call, struct guest_conn **out)
-{
-    (void)pthread_mutex_lock(&link->lock);
-    struct guest_conn *conn = link->idle;
-    if (conn != NULL) {
-        link->idle = conn->next;
-        link->idle_count--;
-    }
-    (void)pthread_mutex_unlock(&link->lock);
-    if (conn != NULL) {
-        conn->next = NULL;
-        *out = conn;
-        return SBX_OK;
-    }
-    return connect_new(link, call, clock_now_ns() + GUEST_HELLO_MS * MS_NS, out);
-}
-
-void guest_link_give_back(struct guest_link *link, struct guest_conn *conn)
-{
-    int kept = 0;
-    if (conn->start == conn->end) {
-        conn->reused = 1;
-        (void)pthread_mutex_lock(&link->lock);
-        if (link->idle_count < link->max_idle) {
-            conn->next = link->idle;
-            link->idle = conn;
-            link->idle_count++;
-            kept = 1;
-        }
-        (void)pthread_mutex_unlock(&link->lock);
-    }
-    if (!kept)
-        guest_conn_close(conn);
-}
-
-sbx_status guest_link_lost(struct guest_link *link, struct sbx_call *call, const char *what)
-{
-    int64_t end_ns = clock_now_ns() + SETTLE_MS * MS_NS;
-    struct sbx_call probe = {.size = sizeof probe, .deadline_ns = end_ns};
-    struct guest_conn *conn = NULL;
-    sbx_status status = connect_new(link, &probe, end_ns, &conn);
-    if (status == SBX_E_GONE)
-        return call_fail(call, SBX_E_GONE, "%s: the sandbox is gone", what);
-    if (status == SBX_OK)
-        guest_link_give_back(link, conn);
-    status = call_fail(call, SBX_E_UNKNOWN, "%s: the guest's connection ended before its answer", what);
-    call_maybe_applied(call, NULL);
-    return status;
-}
-
 sbx_status guest_greet(struct guest_link *link, struct sbx_call *call)
 {
     struct attempt attempt = {.until_ns = 0};
     return greet(link, call, &attempt, &link->greeted);
-}
-
-sbx_status guest_hello(struct guest_link *link, struct sbx_call *call)
-{
-    struct guest_conn *conn = NULL;
-    sbx_status status = connect_new(link, call, 0, &conn);
-    if (status == SBX_OK)
-        guest_link_give_back(link, conn);
-    return status;
 }

@@ -5,63 +5,58 @@
 #ifndef SBX_COMMON_GUEST_LINK_H
 #define SBX_COMMON_GUEST_LINK_H
 
-#include "guest/wire.h"
-#include "plugins/common/guest_client.h"
+#include "plugins/common/guest_conn.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
-#include <sys/types.h>
 
-enum {
-    GUEST_RX_SIZE = 2 * (WIRE_HEADER + WIRE_MAX_PAYLOAD), /* what one connection buffers at most */
-    GUEST_HELLO_MS = 10000,                               /* a guest that says nothing for so long is unavailable */
-    GUEST_NONCE = 16
-};
-
-/* A connection; borrowed by one thread at a time. */
-struct guest_conn {
-    struct guest_conn *next; /* in the link's idle list */
-    int fd;
-    int reused;   /* it has served before, so the guest may have closed it since */
-    size_t start; /* rx[start..end) is received and not yet taken */
-    size_t end;
-    unsigned char nonce[GUEST_NONCE]; /* of its greeting */
-    unsigned char rx[GUEST_RX_SIZE];
+/* A call that waits for another one to make a connection that both can use. */
+struct guest_waiter {
+    struct guest_waiter *next;
+    int wake_fd;
+    int done;
+    sbx_status status; /* SBX_OK: look again */
+    struct sbx_error error;
 };
 
 struct guest_link {
     sbx_status (*connect)(void *user, struct sbx_call *call, int *fd);
+    sbx_status (*open)(void *user, struct sbx_call *call, struct guest_stream *stream);
     void *user;
     char *default_user;
     char *workdir;
     char **envs; /* "KEY=VALUE" each */
     size_t env_count;
     uint32_t max_idle;
+    uint32_t share;
     _Atomic uint32_t last_id;
-    pthread_mutex_t lock; /* guards those below */
-    struct guest_conn *idle;
-    uint32_t idle_count;
+    pthread_mutex_t lock;    /* guards what follows; taken before a connection's own */
+    struct guest_conn *idle; /* idle ones; where connections are shared those in use, too */
+    uint32_t idle_count;     /* that nobody uses */
+    int opening;             /* a call makes a connection to be shared */
+    struct guest_waiter *waiters;
     struct guest_conn *greeted; /* the answer is still to come */
 };
 
-/* An idle connection or a new one that has been greeted. */
-sbx_status guest_link_borrow(struct guest_link *link, struct sbx_call *call, struct guest_conn **out);
-/* Keeps the connection for the next borrower, or closes it: when enough are kept, or it holds bytes nobody asked for.
- */
-void guest_link_give_back(struct guest_link *link, struct guest_conn *conn);
+/* A connection of one's own or one to share, greeted and joined. */
+sbx_status guest_link_borrow(struct guest_link *link, struct sbx_call *call, struct guest_slot *slot,
+                             struct guest_conn **out);
+/* Leaves the connection and keeps it for the next borrower, or closes it when nobody uses it: when enough are kept, or
+ * something unexpected happened on it. */
+void guest_link_give_back(struct guest_link *link, struct guest_conn *conn, struct guest_slot *slot,
+                          enum guest_leave how);
 /* A connection ended in the middle of a request: asks whether the guest is still there. Answers SBX_E_GONE when
  * connecting says so, else SBX_E_UNKNOWN; the error is filled. Takes at most a second. */
 sbx_status guest_link_lost(struct guest_link *link, struct sbx_call *call, const char *what);
 /* A request id that no request in flight on this link has. */
 uint32_t guest_link_next_id(struct guest_link *link);
 
-void guest_conn_close(struct guest_conn *conn);
-enum guest_input { GUEST_INPUT_SOME, GUEST_INPUT_NONE, GUEST_INPUT_END };
-/* Receives what is there; never blocks. END: no more will come. */
-enum guest_input guest_conn_fill(struct guest_conn *conn);
-/* 1: the next whole frame; its payload stays until the next fill. 0: not there yet. -1: no frame of this protocol. */
-int guest_conn_next(struct guest_conn *conn, struct wire_head *head, const unsigned char **payload);
-/* Sends what fits now; answers the bytes sent, or -1 when the other side is gone. Never blocks, raises no signal. */
-ssize_t guest_conn_send(struct guest_conn *conn, const void *data, size_t len);
+/* When a guest that says nothing is given up. */
+struct guest_patience {
+    int64_t until_ns; /* 0: at the call's deadline alone */
+    int64_t greet_ns; /* > 0: so long after the connection was made, instead */
+};
+/* A new connection that has been greeted. */
+sbx_status guest_link_connect(struct guest_link *link, struct sbx_call *call, const struct guest_patience *patience,
+                              struct guest_conn **out);
 
 #endif /* SBX_COMMON_GUEST_LINK_H */

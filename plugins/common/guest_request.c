@@ -66,6 +66,8 @@ void guest_request_begin(struct guest_request *r, struct guest_link *link, struc
                          enum wire_op op)
 {
     *r = (struct guest_request){.link = link, .call = call, .what = what, .id = guest_link_next_id(link)};
+    guest_slot_init(&r->slot, r->id);
+    r->out[0].credit = r->out[1].credit = WIRE_WINDOW;
     buf_init(&r->tx, TX_LIMIT);
     open_frame(r);
     guest_request_number(r, F_OP, op);
@@ -74,6 +76,7 @@ void guest_request_begin(struct guest_request *r, struct guest_link *link, struc
 void guest_request_finish(struct guest_request *r)
 {
     buf_finish(&r->tx);
+    guest_slot_finish(&r->slot);
 }
 
 void guest_request_bytes(struct guest_request *r, enum wire_field tag, const void *data, size_t len)
@@ -151,7 +154,6 @@ sbx_status guest_request_drain(struct guest_request *r, int stream, const struct
     if (out != NULL && flow->sink.write == NULL)
         return call_fail(r->call, SBX_E_INVALID, "%s: a sink that cannot be written", r->what);
     flow->wanted = 1;
-    flow->credit = WIRE_WINDOW;
     flow->limit = UINT64_MAX;
     return SBX_OK;
 }
@@ -178,7 +180,7 @@ sbx_status guest_request_nonsense(struct guest_request *r, const char *detail)
 /* Waiting is over: the grace, or the patience with a guest that does not keep the command's limit. */
 static void give_up(struct guest_request *r)
 {
-    r->broken = 1;
+    r->over = 1;
     if (r->why != SBX_OK)
         return;
     r->why = call_fail(r->call, SBX_E_UNKNOWN, "%s: the guest did not end the command at its time limit", r->what);
@@ -199,7 +201,7 @@ void guest_request_leave(struct guest_request *r, int64_t entered_ns)
 /* --- sending ------------------------------------------------------------------------------------------------ */
 static int can_compose(const struct guest_request *r)
 {
-    return !r->dead && r->tx_off == 0 && r->tx.len < TX_ENOUGH;
+    return !r->dead && !r->slot.wants_line && r->tx_off == 0 && r->tx.len < TX_ENOUGH;
 }
 
 static int can_feed(const struct guest_request *r)
@@ -275,25 +277,26 @@ static void compose(struct guest_request *r)
     give_credit(r, 1);
     if (r->tx.failed != 0) {
         guest_request_cancel(r, call_fail(r->call, SBX_E_NO_MEMORY, "%s: no memory to send", r->what));
-        r->broken = 1;
+        r->over = 1;
     }
+    /* What the guest has not heard of needs no END. */
+    r->over |= r->why != SBX_OK && !r->sent;
 }
 
 static void flush(struct guest_request *r, struct guest_conn *conn)
 {
-    while (!r->dead && r->tx_off < r->tx.len) {
-        ssize_t n = guest_conn_send(conn, r->tx.data + r->tx_off, r->tx.len - r->tx_off);
-        if (n < 0) {
-            r->stale = conn->reused && !r->sent;
-            r->dead = 1;
-            return;
-        }
-        if (n == 0)
-            return;
-        r->sent = 1;
-        r->tx_off += (size_t)n;
+    if (r->dead)
+        return;
+    ssize_t n = guest_conn_send(conn, &r->slot, r->tx.data + r->tx_off, r->tx.len - r->tx_off);
+    if (n < 0) {
+        r->stale = r->slot.reused && !r->sent;
+        r->dead = 1;
+        return;
     }
-    r->tx.len = r->tx_off = 0;
+    r->sent |= n > 0;
+    r->tx_off += (size_t)n;
+    if (r->tx_off == r->tx.len)
+        r->tx.len = r->tx_off = 0;
 }
 
 /* --- the terminal's events ---------------------------------------------------------------------------------- */
@@ -332,15 +335,18 @@ struct waiting {
     size_t count;
     size_t feed; /* places in fds; 0: not waited for */
     size_t tty;
+    int at_once;  /* the connection has something already */
     int blocking; /* the source has no descriptor: it is read when the guest has nothing to say */
 };
 
-static void prepare(const struct guest_request *r, const struct guest_conn *conn, struct waiting *w)
+static void prepare(struct guest_request *r, struct guest_conn *conn, struct waiting *w)
 {
     *w = (struct waiting){.count = 1};
-    w->fds[0] = (struct pollfd){.fd = conn->fd, .events = POLLIN};
-    if (!r->dead && r->tx_off < r->tx.len)
-        w->fds[0].events |= POLLOUT;
+    w->at_once = guest_conn_watch(conn, &r->slot, &w->fds[0]);
+    if (w->at_once < 0) {
+        guest_request_cancel(r, call_fail_errno(r->call, errno, "%s: nothing to wait with", r->what));
+        r->over = 1;
+    }
     if (can_feed(r)) {
         w->blocking = !feed_has_fd(r);
         if (!w->blocking) {
@@ -365,28 +371,49 @@ static sbx_status say_why(struct guest_request *r, sbx_status status)
     return status;
 }
 
+/* The guest first; then what the caller has for it, which may take long. */
+static void attend(struct guest_request *r, struct guest_conn *conn, const struct waiting *w, int ready)
+{
+    int tty = w->tty != 0 && w->fds[w->tty].revents != 0;
+    int feed = w->blocking ? ready == 0 && !w->at_once : w->feed != 0 && w->fds[w->feed].revents != 0;
+    if (tty || feed)
+        guest_conn_yield(conn, &r->slot);
+    if (tty)
+        pull_events(r, w->fds[w->tty].revents);
+    if (feed)
+        pull_feed(r);
+}
+
 /* Waits for one thing to happen and takes what came. */
 static void step(struct guest_request *r, struct guest_conn *conn)
 {
     struct waiting w;
     int ready = 0;
     prepare(r, conn, &w);
-    sbx_status status =
-        call_poll(r->why == SBX_OK ? r->call : NULL, w.fds, w.count, w.blocking ? 1 : r->until_ns, &ready);
+    sbx_status status = call_poll(r->why == SBX_OK ? r->call : NULL, w.fds, w.count,
+                                  w.blocking || w.at_once != 0 ? 1 : r->until_ns, &ready);
+    if (guest_conn_attend(conn, &r->slot, status == SBX_OK ? w.fds[0].revents : 0) == GUEST_INPUT_END)
+        r->lost = 1;
     if (status != SBX_OK) {
         guest_request_cancel(r, say_why(r, status));
         return;
     }
-    if (ready == 0 && (!w.blocking || (r->until_ns != 0 && clock_now_ns() >= r->until_ns))) {
+    int late = r->until_ns != 0 && clock_now_ns() >= r->until_ns;
+    if (ready == 0 && !w.at_once && (!w.blocking || late))
         give_up(r);
+    else
+        attend(r, conn, &w, ready);
+}
+
+/* What is wrong with what came. */
+static void refuse(struct guest_request *r, const char *lie)
+{
+    if (lie != NULL) {
+        (void)guest_request_nonsense(r, lie);
         return;
     }
-    if ((w.fds[0].revents & ~POLLOUT) != 0 && guest_conn_fill(conn) == GUEST_INPUT_END)
-        r->broken = 1;
-    if (w.tty != 0 && w.fds[w.tty].revents != 0)
-        pull_events(r, w.fds[w.tty].revents);
-    if (w.blocking ? ready == 0 : w.feed != 0 && w.fds[w.feed].revents != 0)
-        pull_feed(r);
+    r->over = 1;
+    guest_request_cancel(r, say_why(r, call_fail(r->call, SBX_E_NO_MEMORY, "%s: no memory for what came", r->what)));
 }
 
 /* Frames that came together with the end of the connection still count. */
@@ -394,16 +421,15 @@ static void take_frames(struct guest_request *r, struct guest_conn *conn)
 {
     struct wire_head head;
     const unsigned char *payload = NULL;
-    int nonsense = 0;
-    while (!r->ended && !nonsense) {
-        int got = guest_conn_next(conn, &head, &payload);
+    const char *lie = NULL;
+    while (!r->ended && !r->broken && !r->over) {
+        int got = guest_conn_next(conn, &r->slot, &head, &payload, &lie);
         if (got == 0)
             return;
         if (got > 0)
             guest_frame_take(r, &head, payload);
         else
-            (void)guest_request_nonsense(r, "no frame but nonsense");
-        nonsense = got < 0 || r->why == SBX_E_PROTOCOL;
+            refuse(r, lie);
     }
 }
 
@@ -411,14 +437,22 @@ static void converse(struct guest_request *r, struct guest_conn *conn)
 {
     if (r->patience_ns != 0 && !r->patience_from_start)
         r->until_ns = clock_now_ns() + r->patience_ns;
-    while (!r->ended && !r->broken) {
+    while (!r->ended && !r->broken && !r->lost && !r->over) {
         compose(r);
         flush(r, conn);
-        if (r->stale)
+        if (r->stale || r->over)
             return;
         step(r, conn);
         take_frames(r, conn);
     }
+    r->stale = r->lost && !r->sent && r->slot.reused && r->why == SBX_OK;
+}
+
+static enum guest_leave leave_as(const struct guest_request *r)
+{
+    if (r->broken || r->dead || r->lost)
+        return GUEST_LEAVE_BROKEN;
+    return r->ended || !r->sent ? GUEST_LEAVE_ENDED : GUEST_LEAVE_EARLY;
 }
 
 /* What END said, as an error of the call's. */
@@ -450,21 +484,17 @@ sbx_status guest_request_run(struct guest_request *r)
     sbx_status over = call_check(r->call);
     if (over != SBX_OK)
         return say_why(r, over);
-    struct guest_conn *conn = NULL;
     for (;;) {
-        sbx_status status = guest_link_borrow(r->link, r->call, &conn);
+        struct guest_conn *conn = NULL;
+        sbx_status status = guest_link_borrow(r->link, r->call, &r->slot, &conn);
         if (status != SBX_OK)
             return status;
         converse(r, conn);
+        guest_link_give_back(r->link, conn, &r->slot, leave_as(r));
         if (!r->stale)
             break;
-        guest_conn_close(conn);
-        r->stale = r->dead = 0;
+        r->stale = r->dead = r->lost = 0;
     }
-    if (r->ended && !r->broken && !r->dead && r->tx_off == 0)
-        guest_link_give_back(r->link, conn);
-    else
-        guest_conn_close(conn);
     if (r->why != SBX_OK)
         return r->why;
     return r->ended ? judge(r) : guest_link_lost(r->link, r->call, r->what);

@@ -56,6 +56,7 @@ struct guest_request {
     struct sbx_call *call;
     const char *what; /* "exec": how messages begin */
     uint32_t id;
+    struct guest_slot slot;
     struct buf tx; /* whole frames; tx.data[tx_off..tx.len) is still to be sent */
     size_t tx_off;
     size_t head;    /* where the open REQUEST frame begins in tx */
@@ -77,9 +78,11 @@ struct guest_request {
     int cancel_sent;  /* CANCEL is in tx, or was */
     sbx_status why;   /* why the request is cancelled, its error filled; SBX_OK: it is not */
     int64_t until_ns; /* when waiting ends: patience, or the grace after CANCEL; 0: never */
-    int stale;        /* an idle connection turned out to be closed; nothing was sent */
+    int stale;        /* a connection that served before turned out to be closed; nothing was sent */
     int dead;         /* nothing more can be sent; what came before may still be read */
-    int broken;       /* the connection is of no further use */
+    int lost;         /* nothing more will come */
+    int broken;       /* the guest cannot be trusted: the connection is of no further use */
+    int over;         /* waiting is over without an END */
     int ended;        /* END came */
     struct guest_end end;
 };

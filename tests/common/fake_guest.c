@@ -237,6 +237,12 @@ static sbx_status fake_connect(void *user, struct sbx_call *call, int *fd)
     return SBX_OK;
 }
 
+uint32_t fake_share(void)
+{
+    const char *share = getenv("SBX_TEST_SHARE");
+    return share != NULL ? (uint32_t)strtoul(share, NULL, 10) : 0;
+}
+
 void fake_start(struct fake_guest *fake, void (*script)(struct fake_conn *c, void *user), void *user,
                 const struct guest_link_options *options)
 {
@@ -247,6 +253,8 @@ void fake_start(struct fake_guest *fake, void (*script)(struct fake_conn *c, voi
     fake->script = script;
     fake->user = user;
     (void)pthread_mutex_init(&fake->lock, NULL);
+    if (own.share == 0)
+        own.share = fake_share();
     own.connect = fake_connect;
     own.user = fake;
     fake->link = guest_open(&own);

@@ -40,6 +40,8 @@ struct fake_guest {
 /* A link to a guest that runs `script` on each connection. `options` may be NULL. */
 void fake_start(struct fake_guest *fake, void (*script)(struct fake_conn *c, void *user), void *user,
                 const struct guest_link_options *options);
+/* How many requests share a connection where a test leaves it open: SBX_TEST_SHARE. */
+uint32_t fake_share(void);
 /* Closes the link and waits for the threads. */
 void fake_stop(struct fake_guest *fake);
 

@@ -4,6 +4,8 @@
  */
 #include "tests/common/real_guest.h"
 
+#include "tests/common/fake_guest.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -83,7 +85,8 @@ void real_start(struct real_guest *g)
     if (read(ready[0], &byte, 1) != 1 || byte != 'r')
         die("the guest did not become ready");
     (void)close(ready[0]);
-    struct guest_link_options options = {.connect = real_connect, .user = g, .workdir = g->dir, .max_idle = 4};
+    struct guest_link_options options = {
+        .connect = real_connect, .user = g, .workdir = g->dir, .max_idle = 4, .share = fake_share()};
     g->link = guest_open(&options);
     if (g->link == NULL)
         die("guest_open");

@@ -168,6 +168,25 @@ static int32_t count_entry(void *user, const struct sbx_entry *entry)
     return 0;
 }
 
+/* Longer than what may come unasked: the receiver's pace is the guest's. */
+static void a_long_list_comes_whole(void **state)
+{
+    struct real_guest *g = *state;
+    char path[400];
+    int counts[3] = {0};
+    struct sbx_entry_sink sink = {.size = sizeof sink, .user = counts, .item = count_entry};
+    RUN run;
+    run_init(&run);
+    for (int i = 0; i < 4000; i++) {
+        (void)snprintf(path, sizeof path, "%s/%0200d", g->dir, i);
+        int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        (void)close(fd);
+    }
+    assert_int_equal(guest_list(g->link, &run.call, ".", &sink), SBX_OK);
+    assert_int_equal(counts[0] + counts[1] + counts[2], 4000);
+}
+
 static void directories_are_listed_made_moved_and_removed(void **state)
 {
     struct real_guest *g = *state;
@@ -283,6 +302,7 @@ int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
         WITH_GUEST(files_come_back_as_they_went),
+        WITH_GUEST(a_long_list_comes_whole),
         WITH_GUEST(parts_of_a_file_can_be_read),
         WITH_GUEST(writing_obeys_its_flags),
         WITH_GUEST(a_source_that_fails_leaves_the_old_file),

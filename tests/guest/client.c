@@ -385,6 +385,19 @@ void take_fields(const struct frame *f, struct answer *a)
     assert_int_equal(more, 0);
 }
 
+uint32_t client_begin(struct client *c, const char *line, uint64_t flags)
+{
+    struct message m;
+    message_init(&m, OP_EXEC);
+    message_argv(&m, (const char *const[]){"/bin/sh", "-c", line, NULL});
+    message_number(&m, F_FLAGS, flags);
+    if ((flags & EXEC_TTY) != 0) {
+        message_number(&m, F_ROWS, 24);
+        message_number(&m, F_COLS, 80);
+    }
+    return client_request(c, &m);
+}
+
 /* 1: that was the end. */
 static int take_frame(struct client *c, const struct frame *f, struct answer *a, uint64_t *credit)
 {
@@ -406,6 +419,8 @@ static int take_frame(struct client *c, const struct frame *f, struct answer *a,
     case FRAME_REPLY:
         a->replies++;
         take_fields(f, a);
+        client_send(c, (struct wire_head){.len = 4, .type = FRAME_CREDIT, .stream = STREAM_OUT, .id = f->head.id},
+                    (unsigned char[]){(unsigned char)f->head.len, (unsigned char)(f->head.len >> 8), 0, 0});
         return 0;
     case FRAME_STARTED:
         take_fields(f, a);

@@ -100,6 +100,8 @@ void client_wait(struct client *c, uint32_t id, const void *input, size_t len, s
 /* Adds what the fields of a frame say. */
 void take_fields(const struct frame *f, struct answer *a);
 void answer_finish(struct answer *a);
+/* Asks for a shell line with these flags of EXEC; a terminal has 24 rows of 80. The id. */
+uint32_t client_begin(struct client *c, const char *line, uint64_t flags);
 /* A shell line, without input. */
 void client_shell(struct client *c, const char *line, struct answer *a);
 

@@ -7,19 +7,6 @@
 
 #include "tests/guest/client.h"
 
-static uint32_t begin(struct client *c, const char *line, uint64_t flags)
-{
-    struct message m;
-    message_init(&m, OP_EXEC);
-    message_argv(&m, (const char *const[]){"/bin/sh", "-c", line, NULL});
-    message_number(&m, F_FLAGS, flags);
-    if ((flags & EXEC_TTY) != 0) {
-        message_number(&m, F_ROWS, 24);
-        message_number(&m, F_COLS, 80);
-    }
-    return client_request(c, &m);
-}
-
 static unsigned char *pattern(size_t len)
 {
     unsigned char *data = malloc(len);
@@ -39,7 +26,7 @@ static void fifty_mebibytes_go_through_a_command(void **state)
     size_t len = 50u << 20;
     unsigned char *data = pattern(len);
     (void)state;
-    client_wait(c, begin(c, "cat", 0), data, len, &a);
+    client_wait(c, client_begin(c, "cat", 0), data, len, &a);
     assert_int_equal(a.result, SBX_EXITED);
     assert_int_equal(a.out.len, len);
     assert_memory_equal(a.out.data, data, len);
@@ -56,11 +43,11 @@ static void stdin_keeps_every_byte_value(void **state)
     (void)state;
     for (int i = 0; i < 256; i++)
         data[i] = (unsigned char)i;
-    client_wait(c, begin(c, "cat", 0), data, sizeof data, &a);
+    client_wait(c, client_begin(c, "cat", 0), data, sizeof data, &a);
     assert_int_equal(a.out.len, sizeof data);
     assert_memory_equal(a.out.data, data, sizeof data);
     answer_finish(&a);
-    client_wait(c, begin(c, "cat; echo end", 0), "", 0, &a);
+    client_wait(c, client_begin(c, "cat; echo end", 0), "", 0, &a);
     assert_string_equal(a.out.data, "end\n");
     answer_finish(&a);
     client_close(c);
@@ -73,13 +60,13 @@ static void a_command_that_does_not_read_its_stdin_ends(void **state)
     size_t len = 2u << 20;
     unsigned char *data = pattern(len);
     (void)state;
-    client_wait(c, begin(c, "exit 5", 0), data, len, &a);
+    client_wait(c, client_begin(c, "exit 5", 0), data, len, &a);
     assert_int_equal(a.exit_code, 5);
     answer_finish(&a);
-    client_wait(c, begin(c, "exec <&-; sleep 0.1; exit 6", 0), data, len, &a);
+    client_wait(c, client_begin(c, "exec <&-; sleep 0.1; exit 6", 0), data, len, &a);
     assert_int_equal(a.exit_code, 6);
     answer_finish(&a);
-    client_wait(c, begin(c, "head -c 3 | wc -c", 0), data, len, &a);
+    client_wait(c, client_begin(c, "head -c 3 | wc -c", 0), data, len, &a);
     assert_int_equal(a.exit_code, 0);
     assert_string_equal(a.out.data, "3\n");
     answer_finish(&a);
@@ -96,7 +83,7 @@ static void five_outputs_at_once_arrive_whole(void **state)
     struct frame f;
     (void)state;
     for (int i = 0; i < 5; i++) {
-        uint32_t id = begin(c, "head -c 512000 /dev/zero", EXEC_NO_STDIN);
+        uint32_t id = client_begin(c, "head -c 512000 /dev/zero", EXEC_NO_STDIN);
         first = first == 0 ? id : first;
     }
     for (int ended = 0; ended < 5;) {
@@ -121,7 +108,7 @@ static void output_stops_at_the_window_without_credit(void **state)
     struct frame f;
     size_t got = 0;
     (void)state;
-    uint32_t id = begin(c, "head -c 1000000 /dev/zero", EXEC_NO_STDIN);
+    uint32_t id = client_begin(c, "head -c 1000000 /dev/zero", EXEC_NO_STDIN);
     while (client_next_within(c, &f, 400))
         got += f.head.type == FRAME_DATA ? f.head.len : 0;
     assert_int_equal(got, WIRE_WINDOW);
@@ -143,7 +130,7 @@ static void a_slow_reader_of_a_finished_command_gets_all(void **state)
     struct frame f;
     size_t got = 0;
     (void)state;
-    uint32_t id = begin(c, "head -c 300000 /dev/zero", EXEC_NO_STDIN);
+    uint32_t id = client_begin(c, "head -c 300000 /dev/zero", EXEC_NO_STDIN);
     while (client_next_within(c, &f, 600)) /* far longer than the wait for held output */
         got += f.head.type == FRAME_DATA ? f.head.len : 0;
     assert_int_equal(got, WIRE_WINDOW);
@@ -185,10 +172,11 @@ static void a_terminal_has_its_size_and_its_changes(void **state)
     struct answer a;
     (void)state;
     buf_init(&seen, 1 << 20);
-    uint32_t id = begin(c,
-                        "stty -echo; test -t 0 && test -t 1 && test -t 2 && stty size; trap 'stty size; exit 3' WINCH; "
-                        "while :; do sleep 0.05; done",
-                        EXEC_TTY);
+    uint32_t id =
+        client_begin(c,
+                     "stty -echo; test -t 0 && test -t 1 && test -t 2 && stty size; trap 'stty size; exit 3' WINCH; "
+                     "while :; do sleep 0.05; done",
+                     EXEC_TTY);
     until(c, &seen, "24 80\r\n");
     (void)usleep(100000);
     client_number(c, id, FRAME_RESIZE, 33u | 99u << 16);
@@ -236,7 +224,7 @@ static void end_of_input_is_typed_after_an_unfinished_line(void **state)
     struct client *c = client_open(NULL);
     struct answer a;
     (void)state;
-    client_wait(c, begin(c, "stty -echo; cat", EXEC_TTY), "half", 4, &a);
+    client_wait(c, client_begin(c, "stty -echo; cat", EXEC_TTY), "half", 4, &a);
     assert_non_null(a.out.data);
     assert_non_null(strstr(a.out.data, "half"));
     assert_int_equal(a.exit_code, 0);
@@ -253,7 +241,8 @@ static void signals_reach_the_command(void **state)
         struct buf seen;
         struct answer a;
         buf_init(&seen, 1 << 20);
-        uint32_t id = begin(c, "trap 'echo caught; exit 9' USR1; echo up; while :; do sleep 0.05; done", flags[i]);
+        uint32_t id =
+            client_begin(c, "trap 'echo caught; exit 9' USR1; echo up; while :; do sleep 0.05; done", flags[i]);
         until(c, &seen, "up");
         client_number(c, id, FRAME_SIGNAL, 10);
         client_wait(c, id, NULL, 0, &a);
