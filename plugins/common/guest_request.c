@@ -299,6 +299,18 @@ static void flush(struct guest_request *r, struct guest_conn *conn)
         r->tx.len = r->tx_off = 0;
 }
 
+/* Sends what is due. What had to wait for the line is composed once it is free: nothing else would wake us for it. */
+static void transmit(struct guest_request *r, struct guest_conn *conn)
+{
+    int held = !can_compose(r);
+    compose(r);
+    flush(r, conn);
+    if (held && can_compose(r)) {
+        compose(r);
+        flush(r, conn);
+    }
+}
+
 /* --- the terminal's events ---------------------------------------------------------------------------------- */
 static void send_event(struct guest_request *r, const struct sbx_tty_event *event)
 {
@@ -438,8 +450,7 @@ static void converse(struct guest_request *r, struct guest_conn *conn)
     if (r->patience_ns != 0 && !r->patience_from_start)
         r->until_ns = clock_now_ns() + r->patience_ns;
     while (!r->ended && !r->broken && !r->lost && !r->over) {
-        compose(r);
-        flush(r, conn);
+        transmit(r, conn);
         if (r->stale || r->over)
             return;
         step(r, conn);

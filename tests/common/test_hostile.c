@@ -7,6 +7,10 @@
 
 #include "tests/common/run.h"
 
+#include <linux/sockios.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+
 #define MS INT64_C(1000000)
 
 /* A good answer to an exec as one string of bytes, and where its frames begin. */
@@ -425,6 +429,43 @@ static void a_connection_with_leftovers_is_not_used_again(void **state)
     fake_stop(&fake);
 }
 
+/* --- a guest that reads late -------------------------------------------------------------------------------- */
+/* Does not read while it sends as much as it may; then reads, and wants more credit before it gives any. */
+static void late_script(struct fake_conn *c, void *user)
+{
+    static const char block[WIRE_MAX_PAYLOAD];
+    int unread = 1;
+    (void)user;
+    if (fake_request(c) != 0)
+        return;
+    struct pollfd stuck = {.fd = c->fd, .events = POLLIN};
+    (void)poll(&stuck, 1, 10000); /* the first of the input is here: the rest of it is stuck */
+    for (size_t i = 0; i < WIRE_WINDOW / sizeof block; i++)
+        fake_frame(c, FRAME_DATA, 0, STREAM_OUT, block, sizeof block);
+    while (ioctl(c->fd, SIOCOUTQ, &unread) == 0 && unread > 0)
+        (void)poll(NULL, 0, 1);
+    if (fake_until(c, FRAME_CREDIT) == 0)
+        fake_exited(c, 0);
+    (void)fake_until(c, FRAME_HELLO);
+}
+
+static void credit_is_given_as_soon_as_the_line_is_free(void **state)
+{
+    (void)state;
+    static const char zeros[1 << 20];
+    struct fake_guest fake;
+    struct given given;
+    given_init(&given, zeros, sizeof zeros);
+    RUN run;
+    run_init(&run);
+    run.args.in = &given.source;
+    fake_start(&fake, late_script, NULL, NULL);
+    fake.narrow = 1;
+    assert_int_equal(run_on(&run, fake.link), SBX_OK);
+    assert_int_equal(run.out.data.len, WIRE_WINDOW);
+    fake_stop(&fake);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -435,6 +476,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_single_lie_is_a_broken_protocol),
         cmocka_unit_test(greetings_that_are_none_are_refused),
         cmocka_unit_test(a_connection_with_leftovers_is_not_used_again),
+        cmocka_unit_test(credit_is_given_as_soon_as_the_line_is_free),
     };
     return RUN_TESTS(tests, argc, argv);
 }
