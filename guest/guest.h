@@ -41,7 +41,8 @@ struct shell;
 struct identity {
     uid_t uid;
     gid_t gid;
-    int foreign; /* not the guest's own user and group: a switch is needed */
+    int foreign;   /* not the guest's own user and group: a switch is needed */
+    int keep_caps; /* root, in a sandbox where root keeps its capabilities */
     int group_count;
     gid_t groups[GUEST_MAX_GROUPS];
     char name[64];
@@ -74,6 +75,7 @@ struct guest {
     int ready_fd;
     int lifeline_fd;
     int any_peer;
+    int keep_caps; /* root's commands keep what capabilities the container has */
     const char *workdir;
 
     struct identity user; /* the default */

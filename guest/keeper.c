@@ -80,7 +80,7 @@ static void child(const struct spec *s, const int *fds, const char *cwd, char *c
         return;
     }
     why->stage = STAGE_USER;
-    if (user_become(s->uid, s->gid, s->groups, s->group_count, (int)s->foreign) != 0) {
+    if (user_become(s->uid, s->gid, s->groups, s->group_count, (int)s->foreign, (int)s->keep_caps) != 0) {
         why->error = errno;
         return;
     }

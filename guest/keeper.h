@@ -20,6 +20,7 @@ struct spec {
     uint32_t uid;
     uint32_t gid;
     uint32_t foreign;
+    uint32_t keep_caps;
     uint32_t tty;  /* descriptor 0 becomes the controlling terminal */
     uint32_t stay; /* after the command's end its keeper stays with what it left behind, which SIGTERM still kills */
     uint32_t fd_count;

@@ -20,6 +20,7 @@
 
 #include "guest/chore.h"
 #include "guest/guest.h"
+#include "guest/meet.h"
 #include "guest/tree.h"
 #include "guest/user.h"
 
@@ -28,7 +29,9 @@ struct arguments {
     const char *user;
     const char *user_name;
     const char *home;
+    const char *meet;
     int64_t lifetime_ms;
+    int make_workdir;
 };
 
 static int usage(const char *what, const char *which)
@@ -78,7 +81,7 @@ static int take_value(struct arguments *a, const char *name, const char *value)
     const struct {
         const char *name;
         const char **to;
-    } texts[] = {{"--user", &a->user}, {"--user-name", &a->user_name}, {"--home", &a->home}};
+    } texts[] = {{"--user", &a->user}, {"--user-name", &a->user_name}, {"--home", &a->home}, {"--meet", &a->meet}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(name, texts[i].name) == 0) {
             *texts[i].to = value;
@@ -88,19 +91,32 @@ static int take_value(struct arguments *a, const char *name, const char *value)
     return 1;
 }
 
+/* An option without a value; 0: not one of these. */
+static int take_flag(struct arguments *a, const char *name)
+{
+    const struct {
+        const char *name;
+        int *to;
+    } flags[] = {{"--stdio", &a->g.stdio},
+                 {"--any-peer", &a->g.any_peer},
+                 {"--keep-caps", &a->g.keep_caps},
+                 {"--make-workdir", &a->make_workdir}};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (strcmp(name, flags[i].name) == 0) {
+            *flags[i].to = 1;
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static int parse(int argc, char **argv, struct arguments *a)
 {
     if (argc < 2 || strcmp(argv[1], "serve") != 0)
         return usage("unknown command", argc < 2 ? "" : argv[1]);
     for (int i = 2; i < argc; i++) {
-        if (strcmp(argv[i], "--stdio") == 0) {
-            a->g.stdio = 1;
+        if (take_flag(a, argv[i]))
             continue;
-        }
-        if (strcmp(argv[i], "--any-peer") == 0) {
-            a->g.any_peer = 1;
-            continue;
-        }
         int known = take_value(a, argv[i], i + 1 < argc ? argv[i + 1] : "");
         if (known == 1)
             return usage("unknown option", argv[i]);
@@ -108,8 +124,8 @@ static int parse(int argc, char **argv, struct arguments *a)
             return usage("bad value of", argv[i]);
         i++;
     }
-    if ((a->g.listen_fd >= 0) == a->g.stdio)
-        return usage("exactly one is needed of", "--listen-fd --stdio");
+    if ((a->g.listen_fd >= 0) + (a->meet != NULL) + a->g.stdio != 1)
+        return usage("exactly one is needed of", "--listen-fd --meet --stdio");
     return 0;
 }
 
@@ -179,7 +195,7 @@ static int open_null(void)
 }
 
 /* What children shall find as it is by default, and nothing to win for them by execve. */
-static void settle_process(void)
+static void settle_process(int keep_caps)
 {
     sigset_t all;
     for (int signo = 1; signo <= 64; signo++)
@@ -189,14 +205,22 @@ static void settle_process(void)
     (void)umask(0);
     if (getpid() == 1)
         (void)setsid(); /* a group of its own: what ends it at once ends its keepers too */
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (geteuid() == 0)
+        (void)syscall(SYS_setgroups, (size_t)0, NULL);
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (keep_caps)
+        return;
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     for (unsigned long cap = 0; cap < 64; cap++)
         if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
             break;
-    if (geteuid() == 0)
-        (void)syscall(SYS_setgroups, (size_t)0, NULL);
+}
+
+static int fail(const char *what)
+{
+    (void)fprintf(stderr, "sbx-guest: %s: %s\n", what, strerror(errno));
+    return 1;
 }
 
 int main(int argc, char **argv)
@@ -212,22 +236,20 @@ int main(int argc, char **argv)
     int bad = parse(argc, argv, &a);
     if (bad != 0)
         return bad;
-    settle_process();
+    settle_process(a.g.keep_caps);
     if (user_default(&a.g, a.user, a.user_name, a.home) != 0)
         return usage("bad value of", "--user");
     if (a.g.user.foreign && geteuid() != 0)
         return usage("this guest is not root and cannot serve user", a.user);
-    if (settle_descriptors(&a.g) != 0) {
-        (void)fprintf(stderr, "sbx-guest: descriptors: %s\n", strerror(errno));
-        return 1;
-    }
+    if (a.make_workdir && meet_workdir(&a.g) != 0)
+        return fail(a.g.workdir);
+    if (a.meet != NULL && meet_take(&a.g, a.meet) != 0)
+        return fail(a.meet);
+    if (settle_descriptors(&a.g) != 0)
+        return fail("descriptors");
     a.g.null_fd = open_null();
     a.g.is_init = getpid() == 1;
     if (a.lifetime_ms > 0)
         a.g.deadline_ns = clock_boot_ns() + a.lifetime_ms * 1000000;
-    if (loop_run(&a.g) != 0) {
-        (void)fprintf(stderr, "sbx-guest: cannot start: %s\n", strerror(errno));
-        return 1;
-    }
-    return 0;
+    return loop_run(&a.g) == 0 ? 0 : fail("cannot start");
 }

@@ -153,6 +153,7 @@ sbx_status spec_make(const struct fields *f, const char *const *argv, const stru
     s->uid = who->uid;
     s->gid = who->gid;
     s->foreign = (uint32_t)who->foreign;
+    s->keep_caps = (uint32_t)who->keep_caps;
     s->group_count = (uint32_t)who->group_count;
     for (int i = 0; i < who->group_count; i++)
         s->groups[i] = who->groups[i];

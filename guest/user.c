@@ -157,9 +157,10 @@ static void groups_find(struct identity *who)
 
 /* --- identities ------------------------------------------------------------------------------------------------- */
 
-static void finish(struct identity *who)
+static void finish(const struct guest *g, struct identity *who)
 {
     who->foreign = who->uid != geteuid() || who->gid != getegid();
+    who->keep_caps = g->keep_caps && who->uid == 0;
     if (who->name[0] == '\0')
         (void)snprintf(who->name, sizeof who->name, "%u", who->uid);
     if (who->home[0] != '/')
@@ -168,28 +169,50 @@ static void finish(struct identity *who)
         copy_text(who->shell, sizeof who->shell, "/bin/sh");
 }
 
+/* "USER", "UID:GID" or "USER:GROUP"; `look`: numbers are looked up as well. 0: no such user or group. */
+static int parse_spec(const char *spec, int look, struct identity *who)
+{
+    char text[256];
+    uint32_t id;
+    size_t n = strcspn(spec, ":");
+    const char *group = spec[n] == ':' ? spec + n + 1 : NULL;
+    if (n == 0 || n >= sizeof text)
+        return 0;
+    memcpy(text, spec, n);
+    text[n] = '\0';
+    if (parse_id(text, &id) == 0) {
+        if (look)
+            (void)passwd_find(NULL, id, who);
+        who->uid = id;
+    } else if (!passwd_find(text, 0, who)) {
+        return 0;
+    }
+    if (group != NULL && parse_id(group, &id) == 0)
+        who->gid = id;
+    else if (group != NULL && !group_find(group, &who->gid))
+        return 0;
+    if (group == NULL)
+        groups_find(who);
+    return 1;
+}
+
 int user_default(struct guest *g, const char *spec, const char *name, const char *home)
 {
     struct identity *who = &g->user;
-    char text[32] = "";
-    uint32_t uid = geteuid(), gid = getegid();
-    if (spec != NULL) {
-        size_t n = strcspn(spec, ":");
-        if (spec[n] != ':' || n >= sizeof text)
-            return -1;
-        memcpy(text, spec, n);
-        if (parse_id(text, &uid) != 0 || parse_id(spec + n + 1, &gid) != 0)
-            return -1;
+    int look = name == NULL || home == NULL;
+    if (spec != NULL && !parse_spec(spec, look, who))
+        return -1;
+    if (spec == NULL) {
+        if (look)
+            (void)passwd_find(NULL, geteuid(), who);
+        who->uid = geteuid();
+        who->gid = getegid();
     }
-    if (name == NULL || home == NULL)
-        (void)passwd_find(NULL, uid, who);
-    who->uid = uid;
-    who->gid = gid;
     if (name != NULL)
         copy_text(who->name, sizeof who->name, name);
     if (home != NULL)
         copy_text(who->home, sizeof who->home, home);
-    finish(who);
+    finish(g, who);
     return 0;
 }
 
@@ -239,7 +262,7 @@ sbx_status user_of_request(const struct guest *g, const struct fields *f, struct
     else if (group != NULL && !group_find(group, &out->gid))
         return unknown(message, "group", group);
     out->group_count = 0;
-    finish(out);
+    finish(g, out);
     if (out->foreign && geteuid() != 0) {
         (void)snprintf(message, GUEST_MESSAGE_MAX, "user '%.128s': this sandbox has one user only, '%s'", name,
                        g->user.name);
@@ -253,7 +276,7 @@ sbx_status user_of_request(const struct guest *g, const struct fields *f, struct
 /* --- acting as them --------------------------------------------------------------------------------------------- */
 
 /* Raw system calls throughout: the libc's own wrappers are not made for the time between vfork and exec. */
-int user_become(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, int foreign)
+int user_become(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, int foreign, int keep_caps)
 {
     struct capability_head head = {.version = 0x20080522};
     struct capability_data none[2];
@@ -264,7 +287,7 @@ int user_become(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, i
         if (syscall(SYS_setresgid, gid, gid, gid) != 0 || syscall(SYS_setresuid, uid, uid, uid) != 0)
             return -1;
     }
-    return (int)syscall(SYS_capset, &head, none);
+    return keep_caps ? 0 : (int)syscall(SYS_capset, &head, none);
 }
 
 int user_enter(const struct identity *who)

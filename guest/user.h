@@ -8,15 +8,15 @@
 #include "guest/guest.h"
 #include "guest/request.h"
 
-/* Fills what is missing in the default user: `spec` is "UID:GID" or NULL (the guest's own), name and home may be NULL.
- * 0, or -1 for a bad spec. */
+/* Fills what is missing in the default user: `spec` is "USER", "UID:GID" or "USER:GROUP", or NULL (the guest's own);
+ * name and home may be NULL. 0, or -1 for a spec that names nobody here. */
 int user_default(struct guest *g, const char *spec, const char *name, const char *home);
 /* F_USER of a request, or the default user. On failure one line is in message (GUEST_MESSAGE_MAX bytes). */
 sbx_status user_of_request(const struct guest *g, const struct fields *f, struct identity *out, char *message);
 
-/* For good; -1 with errno. Async-signal-safe: it also runs between vfork and exec. `permanent` in the sense that no
+/* For good; -1 with errno. Async-signal-safe: it also runs between vfork and exec. Without `keep_caps` no
  * capability is left either. */
-int user_become(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, int foreign);
+int user_become(uid_t uid, gid_t gid, const gid_t *groups, size_t group_count, int foreign, int keep_caps);
 
 /* For file operations on this thread, until user_leave. 0, or -1 when this guest may not. */
 int user_enter(const struct identity *who);

@@ -62,7 +62,7 @@ static void work(const struct ends *e, const struct identity *who, const char *p
         dup2(verdict, VERDICT_FD) < 0)
         _exit(1);
     close_from(VERDICT_FD + 1);
-    if (user_become(who->uid, who->gid, who->groups, (size_t)who->group_count, who->foreign) != 0)
+    if (user_become(who->uid, who->gid, who->groups, (size_t)who->group_count, who->foreign, who->keep_caps) != 0)
         (void)worker_fail(&v, SBX_E_UNSUPPORTED, errno, "this sandbox cannot act as user '%s'", who->name);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (v.status == SBX_OK)

@@ -54,6 +54,8 @@ static void bad_arguments_are_named_in_one_line(void **state)
         {"sbx-guest", "serve", "--stdio", "--lifetime-ms", "99999999999999999999", NULL},
         {"sbx-guest", "serve", "--stdio", "--user", "me", NULL},
         {"sbx-guest", "serve", "--stdio", "--user", "1:x", NULL},
+        {"sbx-guest", "serve", "--stdio", "--user", ":1", NULL},
+        {"sbx-guest", "serve", "--stdio", "--meet", "/nonexistent", NULL},
         {"sbx-guest", "serve", "--stdio", "--workdir", "relative", NULL},
         {"sbx-guest", "serve", "--stdio", "--what", NULL},
     };
