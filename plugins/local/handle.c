@@ -176,97 +176,19 @@ static sbx_status handle_exec(struct sbx_handle *h, struct sbx_call *call, const
     return status;
 }
 
-static sbx_status handle_read(struct sbx_handle *h, struct sbx_call *call, const char *path,
-                              const struct sbx_read_args *args, const struct sbx_sink *out)
+sbx_status guest_slot_enter(struct sbx_handle *h, struct sbx_call *call, struct guest_link **link)
 {
-    return guest_read_file(h->link, call, path, args, out);
+    (void)call;
+    *link = h->link;
+    return SBX_OK;
 }
 
-static sbx_status handle_write(struct sbx_handle *h, struct sbx_call *call, const char *path,
-                               const struct sbx_write_args *args, const struct sbx_source *in)
-{
-    return guest_write_file(h->link, call, path, args, in);
-}
-
-static sbx_status handle_stat(struct sbx_handle *h, struct sbx_call *call, const char *path, struct sbx_file_stat *out)
-{
-    return guest_stat(h->link, call, path, out);
-}
-
-static sbx_status handle_list(struct sbx_handle *h, struct sbx_call *call, const char *dir,
-                              const struct sbx_entry_sink *out)
-{
-    return guest_list(h->link, call, dir, out);
-}
-
-static sbx_status handle_mkdir(struct sbx_handle *h, struct sbx_call *call, const char *dir, uint32_t mode,
-                               uint32_t flags)
-{
-    return guest_mkdir(h->link, call, dir, mode, flags);
-}
-
-static sbx_status handle_unlink(struct sbx_handle *h, struct sbx_call *call, const char *path, uint32_t flags)
-{
-    return guest_remove(h->link, call, path, flags);
-}
-
-static sbx_status handle_rename(struct sbx_handle *h, struct sbx_call *call, const char *from, const char *to)
-{
-    return guest_rename(h->link, call, from, to);
-}
-
-static sbx_status handle_put(struct sbx_handle *h, struct sbx_call *call, const struct sbx_put_item *const *items,
-                             size_t count, const struct sbx_batch_report *report)
-{
-    return guest_put_files(h->link, call, items, count, report);
-}
-
-static sbx_status handle_get(struct sbx_handle *h, struct sbx_call *call, const struct sbx_get_item *const *items,
-                             size_t count, const struct sbx_batch_report *report)
-{
-    return guest_get_files(h->link, call, items, count, report);
-}
-
-static sbx_status handle_put_tar(struct sbx_handle *h, struct sbx_call *call, const char *dir,
-                                 const struct sbx_source *tar)
-{
-    return guest_put_tar(h->link, call, dir, tar);
-}
-
-static sbx_status handle_get_tar(struct sbx_handle *h, struct sbx_call *call, const char *dir,
-                                 const struct sbx_sink *tar)
-{
-    return guest_get_tar(h->link, call, dir, tar);
-}
-
-/* --- tables --------------------------------------------------------------------------------------------------------
- */
-
-static const struct sbx_stat_ops stat_ops = {.size = sizeof stat_ops, .stat = handle_stat};
-static const struct sbx_fs_ops fs_ops = {.size = sizeof fs_ops,
-                                         .list = handle_list,
-                                         .mkdir = handle_mkdir,
-                                         .remove = handle_unlink,
-                                         .rename = handle_rename};
-static const struct sbx_batch_ops batch_ops = {.size = sizeof batch_ops, .put = handle_put, .get = handle_get};
-static const struct sbx_archive_ops archive_ops = {
-    .size = sizeof archive_ops, .put_tar = handle_put_tar, .get_tar = handle_get_tar};
-static const uint32_t no_table = 1; /* terminals come with exec */
+/* --- tables ------------------------------------------------------------------------------------------------------ */
 
 const void *handle_extension(const char *id)
 {
-    static const struct {
-        const char *id;
-        const void *table;
-    } extensions[] = {{SBX_EXT_STAT, &stat_ops},
-                      {SBX_EXT_FS, &fs_ops},
-                      {SBX_EXT_BATCH, &batch_ops},
-                      {SBX_EXT_ARCHIVE, &archive_ops},
-                      {SBX_EXT_TTY, &no_table}};
-    for (size_t i = 0; id != NULL && i < sizeof extensions / sizeof extensions[0]; i++)
-        if (strcmp(id, extensions[i].id) == 0)
-            return extensions[i].table;
-    return handle_more(id);
+    const void *table = guest_slot_extension(id);
+    return table != NULL ? table : handle_more(id);
 }
 
 static uint32_t handle_support(struct sbx_handle *h, const char *id)
@@ -283,6 +205,6 @@ const struct sbx_handle_ops handle_ops = {
     .support = handle_support,
     .info = handle_info,
     .exec = handle_exec,
-    .read_file = handle_read,
-    .write_file = handle_write,
+    .read_file = guest_slot_read_file,
+    .write_file = guest_slot_write_file,
 };

@@ -8,10 +8,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 
-#include <link.h>
 #include <sys/stat.h>
 
-enum { BASE_DEFAULT = 1879048192, RANGES_DEFAULT = 4096, PROCESSES_DEFAULT = 4096, BIND_MAX = 32, PATH_LIMIT = 4096 };
+enum { BASE_DEFAULT = 1879048192, RANGES_DEFAULT = 4096, PROCESSES_DEFAULT = 4096, BIND_MAX = 32 };
 
 #define KEY(name_, type_, flags_, fallback_, help_)                                                                    \
     &(const struct sbx_config_key)                                                                                     \
@@ -69,48 +68,6 @@ static char *find_bwrap(const char *configured)
         if (access(places[i], X_OK) == 0)
             return strdup(places[i]);
     return strdup(configured != NULL ? configured : places[0]);
-}
-
-struct own_path {
-    char text[PATH_LIMIT];
-};
-
-/* The object that holds our descriptor is this one. */
-static int match_object(struct dl_phdr_info *info, size_t size, void *user)
-{
-    struct own_path *own = user;
-    uintptr_t ours = (uintptr_t)&sbx_plugin_v1;
-    (void)size;
-    for (size_t i = 0; i < info->dlpi_phnum; i++) {
-        uintptr_t start = (uintptr_t)info->dlpi_addr + (uintptr_t)info->dlpi_phdr[i].p_vaddr;
-        if (info->dlpi_phdr[i].p_type != PT_LOAD || ours < start || ours - start >= info->dlpi_phdr[i].p_memsz)
-            continue;
-        (void)snprintf(own->text, sizeof own->text, "%s", info->dlpi_name);
-        return 1;
-    }
-    return 0;
-}
-
-/* As seen from this object's own folder: an installation, or a build tree. */
-static char *find_guest(const char *configured)
-{
-    static const char *const places[] = {SBX_GUEST_FROM_PLUGINDIR, "../../bin/sbx-guest"};
-    struct own_path own = {""};
-    char path[PATH_LIMIT + 64];
-    if (configured != NULL)
-        return strdup(configured);
-    (void)dl_iterate_phdr(match_object, &own);
-    char *end = strrchr(own.text, '/');
-    if (end == NULL)
-        return strdup("sbx-guest");
-    *end = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", own.text, places[i]);
-        char *real = realpath(path, NULL);
-        if (real != NULL)
-            return real;
-    }
-    return strdup(path);
 }
 
 static void config_finish(struct local_config *config)
@@ -203,7 +160,7 @@ static sbx_status take_config(const struct sbx_open_args *args, struct local_con
     if (status != SBX_OK)
         return status;
     config->bwrap = find_bwrap(config_get(args, "bwrap"));
-    config->guest = find_guest(config_get(args, "guest"));
+    config->guest = guest_find(config_get(args, "guest"));
     config->image = copy_text(config_get(args, "image"));
     if (config->bwrap == NULL || config->guest == NULL || (config->image == NULL && config_get(args, "image") != NULL))
         return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");

@@ -8,7 +8,7 @@
 #ifndef SBX_LOCAL_H
 #define SBX_LOCAL_H
 
-#include "plugins/common/guest_client.h"
+#include "plugins/common/guest_slots.h"
 #include "plugins/local/record.h"
 #include "plugins/local/store.h"
 
@@ -58,7 +58,7 @@ sbx_status handle_make(struct sbx_backend *b, struct record *record, int entry_f
                        struct sbx_handle **out);
 /* The table of an extension, or NULL. */
 const void *handle_extension(const char *id);
-/* handle_more.c: jobs, shells, connections, life. */
+/* handle_more.c: what the guest does not do by itself. */
 const void *handle_more(const char *id);
 /* SBX_STATE_* of a SANDBOX_* that lives. */
 int32_t handle_state(int state);

@@ -6,63 +6,15 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "plugins/common/folder.h"
 #include "plugins/local/fds.h"
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
 enum { PATH_LIMIT = 4096, IDS_LIMIT = 1 << 20, LOCK_POLL_MS = 5 };
 static const int open_dir_flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-
-static char *join(const char *a, const char *b)
-{
-    struct buf text;
-    buf_init(&text, PATH_LIMIT);
-    (void)buf_format(&text, "%s%s", a, b);
-    char *path = buf_steal(&text);
-    buf_finish(&text);
-    return path;
-}
-
-static const char *absolute(const char *path)
-{
-    return path != NULL && path[0] == '/' ? path : NULL;
-}
-
-/* $HOME, or the user's entry. */
-static char *home_plus(const char *rest)
-{
-    struct passwd entry, *found = NULL;
-    char text[4096];
-    const char *home = absolute(secure_getenv("HOME"));
-    if (home == NULL && getpwuid_r(geteuid(), &entry, text, sizeof text, &found) == 0 && found != NULL)
-        home = absolute(found->pw_dir);
-    return join(home == NULL ? "/nonexistent" : home, rest);
-}
-
-/* Root's session folder ends with the session, a sandbox does not: it counts as not set. */
-static char *default_runtime(void)
-{
-    const char *path = absolute(secure_getenv("XDG_RUNTIME_DIR"));
-    if (geteuid() == 0)
-        return join(path == NULL || strcmp(path, "/run/user/0") == 0 ? "/run" : path, "");
-    return path != NULL ? join(path, "") : home_plus("/.local/state/sbx-run");
-}
-
-static char *default_state(void)
-{
-    const char *path = absolute(secure_getenv("XDG_STATE_HOME"));
-    if (path != NULL)
-        return join(path, "");
-    return geteuid() == 0 ? join("/var/lib", "") : home_plus("/.local/state");
-}
-
-static int is_plain_name(const char *name)
-{
-    return name[0] != '.' && name[0] != '\0' && strchr(name, '/') == NULL && strlen(name) < 200;
-}
 
 /* 32 bits of FNV-1a are enough to tell a user's few runtime folders apart. */
 static uint32_t hash_text(const char *text)
@@ -118,16 +70,16 @@ sbx_status store_init(struct store *store, const char *instance, const char *run
                       struct sbx_call *call)
 {
     memset(store, 0, sizeof *store);
-    if (instance == NULL || !is_plain_name(instance))
+    if (instance == NULL || !folder_is_plain_name(instance))
         return call_fail(call, SBX_E_INVALID, "open: '%s' cannot be the name of an instance of local",
                          instance == NULL ? "" : instance);
     if (is_relative(runtime) || is_relative(state))
         return call_fail(call, SBX_E_CONFIG, "open: %s must be an absolute path",
                          is_relative(runtime) ? "runtime_dir" : "state_dir");
-    store->base[STORE_RUNTIME] = runtime != NULL ? join(runtime, "") : default_runtime();
-    store->base[STORE_STATE] = state != NULL ? join(state, "") : default_state();
-    store->base[STORE_SNAPSHOTS] = store->base[STORE_STATE] == NULL ? NULL : join(store->base[STORE_STATE], "");
-    store->instance = join(instance, "");
+    store->base[STORE_RUNTIME] = runtime != NULL ? strdup(runtime) : folder_runtime_base();
+    store->base[STORE_STATE] = state != NULL ? strdup(state) : folder_state_base();
+    store->base[STORE_SNAPSHOTS] = store->base[STORE_STATE] == NULL ? NULL : strdup(store->base[STORE_STATE]);
+    store->instance = strdup(instance);
     store->path[STORE_RUNTIME] = join_path(store, STORE_RUNTIME);
     if (store->path[STORE_RUNTIME] != NULL)
         identify(store);
@@ -149,53 +101,19 @@ void store_finish(struct store *store)
     memset(store, 0, sizeof *store);
 }
 
-/* mkdir -p for a base such as ~/.local/state. */
-static void make_base(const char *path)
-{
-    CLEANUP_FREE char *copy = join(path, "");
-    for (char *at = copy == NULL ? NULL : strchr(copy + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
-        *at = '\0';
-        (void)mkdir(copy, 0700);
-        *at = '/';
-    }
-    (void)mkdir(path, 0700);
-}
-
-static int is_ours(int fd)
-{
-    struct stat st;
-    return fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077) == 0;
-}
-
 sbx_status store_open(const struct store *store, int which, int make, struct sbx_call *call, int *fd)
 {
     const char *const steps[] = {"sbx", "local", store->instance, last_step(store, which)};
     size_t count = steps[3] != NULL ? 4 : 3;
-    const char *verb = make ? "create" : "attach";
-    CLEANUP_FD int at = open(store->base[which], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (at < 0 && make) {
-        make_base(store->base[which]);
-        at = open(store->base[which], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    }
-    for (size_t i = 0; i < count && at >= 0; i++) {
-        if (make && mkdirat(at, steps[i], 0700) != 0 && errno != EEXIST)
-            return call_fail_errno(call, errno, "%s: cannot make '%s'", verb, store->path[which]);
-        int next = openat(at, steps[i], open_dir_flags);
-        int saved = errno;
-        (void)close(steal_fd(&at));
-        errno = saved;
-        at = next;
-        if (at >= 0 && !is_ours(at))
-            return call_fail(call, SBX_E_CONFIG,
-                             "%s: '%s' belongs to somebody else or is open to others; chmod 700 it "
-                             "or remove it",
-                             verb, store->path[which]);
-    }
-    if (at < 0)
-        return call_fail_errno(call, errno, "%s: '%s'", verb, store->path[which]);
+    CLEANUP_FD int at = -1;
+    const struct folder folder = {
+        .base = store->base[which], .steps = steps, .count = count, .path = store->path[which]};
+    sbx_status status = folder_open(&folder, make, call, &at);
+    if (status != SBX_OK)
+        return status;
     *fd = fds_high(steal_fd(&at));
     if (*fd < 0)
-        return call_fail_errno(call, errno, "%s: '%s'", verb, store->path[which]);
+        return call_fail_errno(call, errno, "%s: '%s'", make ? "create" : "attach", store->path[which]);
     return SBX_OK;
 }
 
