@@ -11,17 +11,27 @@
 #include "guest/ops.h"
 #include "guest/tree.h"
 
-/* How often the kernel killed for memory here, where a cgroup of our own is to be seen. */
-static uint64_t oom_kills(void)
+/* The number behind "oom_kill " at the start of a line; 0: no such file or line. */
+static uint64_t oom_kills_in(const char *path)
 {
+    static const char word[] = "oom_kill ";
     char text[1024];
-    CLEANUP_FD int fd = open("/sys/fs/cgroup/memory.events", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
     if (n <= 0)
         return 0;
     text[n] = '\0';
-    const char *at = strstr(text, "oom_kill ");
-    return at == NULL ? 0 : strtoull(at + strlen("oom_kill "), NULL, 10);
+    for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word))
+        if (at == text || at[-1] == '\n')
+            return strtoull(at + strlen(word), NULL, 10);
+    return 0;
+}
+
+/* How often the kernel killed for memory here, where a cgroup of our own is to be seen (version 2, then 1). */
+static uint64_t oom_kills(void)
+{
+    uint64_t kills = oom_kills_in("/sys/fs/cgroup/memory.events");
+    return kills != 0 ? kills : oom_kills_in("/sys/fs/cgroup/memory/memory.oom_control");
 }
 
 static void info_start(struct request *r, const struct fields *f)

@@ -107,6 +107,16 @@ void call_os_errno(struct sbx_call *call, int os_errno)
     sbx_give(call->error, &error, sizeof error);
 }
 
+void call_provider_status(struct sbx_call *call, int provider_status)
+{
+    if (call == NULL || call->error == NULL)
+        return;
+    struct sbx_error error;
+    sbx_view(&error, sizeof error, call->error);
+    error.provider_status = provider_status;
+    sbx_give(call->error, &error, sizeof error);
+}
+
 void call_shadow(struct sbx_call *inner, struct sbx_error *error, const struct sbx_call *call)
 {
     *error = (struct sbx_error){.size = sizeof *error};

@@ -99,6 +99,7 @@ sbx_status guest_dial(struct guest_link *link, struct sbx_call *call, uint32_t p
 struct guest_info {
     uint64_t deadline_ms; /* left; 0 none */
     uint64_t processes;
+    uint64_t oom_kills; /* so far, where the sandbox has a memory limit of its own that the guest can see */
 };
 sbx_status guest_info(struct guest_link *link, struct sbx_call *call, struct guest_info *out);
 /* Ends every process of the sandbox; SBX_OK also when it is gone already. */

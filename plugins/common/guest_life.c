@@ -15,6 +15,8 @@ static sbx_status info_reply(struct guest_request *r, const unsigned char *field
             info->deadline_ms = wire_number(&field, &ok);
         else if (field.tag == F_COUNT)
             info->processes = wire_number(&field, &ok);
+        else if (field.tag == F_OOM)
+            info->oom_kills = wire_number(&field, &ok);
     }
     if (!ok || more != 0 || info->deadline_ms > INT64_MAX)
         return guest_request_nonsense(r, "a reply that cannot be read");

@@ -24,6 +24,8 @@ void call_maybe_applied(struct sbx_call *call, const char *resource_id);
 
 /* Sets error.os_errno on the error that is there. */
 void call_os_errno(struct sbx_call *call, int os_errno);
+/* Sets error.provider_status on the error that is there. */
+void call_provider_status(struct sbx_call *call, int provider_status);
 
 /* For what may fail on the way to success, since an error is left alone on success: *inner is the call with `error`
  * instead of its own; call_pass_error hands that on when it was a failure after all. */

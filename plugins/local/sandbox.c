@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "guest/wire.h"
+#include "plugins/common/guest_socket.h"
 #include "plugins/local/cgroup.h"
 #include "plugins/local/fds.h"
 #include "plugins/local/launch.h"
@@ -19,7 +20,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 
 enum { KILL_MS = 10000, SHUTDOWN_MS = 2000 };
 enum { SIGNAL_GROUP = 4 }; /* PIDFD_SIGNAL_PROCESS_GROUP, since Linux 6.9 */
@@ -160,68 +160,20 @@ sbx_status sandbox_find(struct sbx_backend *b, const char *id_or_name, struct sb
 
 /* --- the socket ------------------------------------------------------------------------------------------------ */
 
-static int socket_address(struct sockaddr_un *address, int fd, const char *rest)
-{
-    memset(address, 0, sizeof *address);
-    address->sun_family = AF_UNIX;
-    int n = snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d%s", fd, rest);
-    return n > 0 && (size_t)n < sizeof address->sun_path ? 0 : -1;
-}
-
 int sandbox_listen(int fd, int entry_fd)
 {
-    struct sockaddr_un address;
-    if (socket_address(&address, entry_fd, "/sock") != 0 ||
-        bind(fd, (const struct sockaddr *)&address, sizeof address) != 0)
-        return -1;
-    return listen(fd, 128);
-}
-
-/* The socket's inode, which must be one: a descriptor that leads nowhere else. */
-static int open_socket(struct sbx_backend *b, const char *id)
-{
-    CLEANUP_FD int runtime_fd = -1;
-    struct stat st;
-    if (store_open(&b->store, STORE_RUNTIME, 0, NULL, &runtime_fd) != SBX_OK)
-        return -1;
-    CLEANUP_FD int entry_fd = store_open_entry(runtime_fd, id);
-    CLEANUP_FD int fd = entry_fd < 0 ? -1 : openat(entry_fd, "sock", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
-        return -1;
-    return steal_fd(&fd);
-}
-
-static int listener_is_ours(int fd)
-{
-    struct ucred peer = {0};
-    socklen_t len = sizeof peer;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid();
+    return guest_socket_bind(fd, entry_fd, "sock");
 }
 
 sbx_status sandbox_connect(struct sbx_backend *b, const char *id, struct sbx_call *call, int *out)
 {
-    struct sockaddr_un address;
-    CLEANUP_FD int target = open_socket(b, id);
-    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (target < 0)
+    CLEANUP_FD int runtime_fd = -1;
+    CLEANUP_FD int entry_fd = -1;
+    if (store_open(&b->store, STORE_RUNTIME, 0, NULL, &runtime_fd) == SBX_OK)
+        entry_fd = store_open_entry(runtime_fd, id);
+    if (entry_fd < 0)
         return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", id);
-    if (fd < 0 || socket_address(&address, target, "") != 0)
-        return call_fail_errno(call, errno, "sandbox %s: socket", id);
-    while (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
-        int ready = 0;
-        if (errno == ECONNREFUSED || errno == ENOENT)
-            return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", id);
-        if (errno != EAGAIN && errno != EINTR)
-            return call_fail_errno(call, errno, "sandbox %s: connect", id);
-        /* Its queue of connections is full. */
-        sbx_status status = call_poll(call, NULL, 0, clock_now_ns() + 2 * MS_NS, &ready);
-        if (status != SBX_OK)
-            return status;
-    }
-    if (!listener_is_ours(fd))
-        return call_fail(call, SBX_E_PERMISSION, "sandbox %s: somebody else listens on its socket", id);
-    *out = steal_fd(&fd);
-    return SBX_OK;
+    return guest_socket_connect(entry_fd, "sock", id, call, out);
 }
 
 /* --- the end --------------------------------------------------------------------------------------------------- */

@@ -278,7 +278,7 @@ static void the_lifetime_ends_the_guest(void **state)
     struct real_guest *g = *state;
     RUN run;
     run_init(&run);
-    struct guest_info info = {0, 0};
+    struct guest_info info = {.deadline_ms = 0};
     assert_int_equal(guest_info(g->link, &run.call, &info), SBX_OK);
     assert_int_equal(info.deadline_ms, 0);
     assert_int_equal(guest_set_lifetime(g->link, &run.call, 60000), SBX_OK);

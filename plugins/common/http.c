@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http.c - see http.h. Each worker is one of libcurl's multi handles with one transfer: the wait is then ours, and the
+ * connection stays with the worker. Nothing process-wide is touched but curl_global_init, which counts its users and
+ * takes its own lock.
+ */
+#include "plugins/common/http.h"
+
+#include "base/cleanup.h"
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+
+enum { IDLE_MAX = 8, CONNECT_MS = 10000, REPLY_LIMIT = 1 << 20, ASK_MS = 200, HEADERS_MAX = 64 * 1024 };
+
+/* A transfer and the connection that it leaves behind; used by one thread at a time. */
+struct worker {
+    struct worker *next;
+    CURLM *multi;
+    CURL *easy;
+};
+
+struct http {
+    struct http_options options;
+    char *texts[5]; /* what options point to */
+    int is_tls;
+    pthread_mutex_t lock; /* guards the two below */
+    struct worker *idle;
+    uint32_t idle_count;
+};
+
+/* One request under way. */
+struct transfer {
+    const struct http_request *request;
+    struct http_reply *reply;
+    CURL *easy;
+    size_t header_bytes;
+    int head_came; /* whole: libcurl takes a head that is cut for one without a body */
+    int too_large;
+    int stopped;
+    char why[CURL_ERROR_SIZE];
+};
+
+/* --- the service ------------------------------------------------------------------------------------------------- */
+
+static int copy_options(struct http *http, const struct http_options *options)
+{
+    const char **const to[] = {&http->options.base, &http->options.unix_path, &http->options.ca, &http->options.cert,
+                               &http->options.key};
+    http->options = *options;
+    for (size_t i = 0; i < sizeof to / sizeof to[0]; i++) {
+        if (*to[i] == NULL)
+            continue;
+        http->texts[i] = strdup(*to[i]);
+        if (http->texts[i] == NULL)
+            return -1;
+        *to[i] = http->texts[i];
+    }
+    return 0;
+}
+
+sbx_status http_open(const struct http_options *options, struct sbx_call *call, struct http **out)
+{
+    const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
+    if ((version->features & CURL_VERSION_THREADSAFE) == 0)
+        return call_fail(call, SBX_E_UNSUPPORTED, "open: this libcurl (%s) cannot be started beside other threads",
+                         version->version);
+    struct http *http = calloc(1, sizeof *http);
+    if (http == NULL || pthread_mutex_init(&http->lock, NULL) != 0) {
+        free(http);
+        return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
+    }
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        (void)pthread_mutex_destroy(&http->lock);
+        free(http);
+        return call_fail(call, SBX_E_UNAVAILABLE, "open: libcurl cannot be started");
+    }
+    if (copy_options(http, options) != 0) {
+        http_close(http);
+        return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
+    }
+    http->is_tls = strncmp(http->options.base, "https:", 6) == 0;
+    *out = http;
+    return SBX_OK;
+}
+
+static void worker_destroy(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    curl_easy_cleanup(worker->easy);
+    (void)curl_multi_cleanup(worker->multi);
+    free(worker);
+}
+
+void http_close(struct http *http)
+{
+    if (http == NULL)
+        return;
+    while (http->idle != NULL) {
+        struct worker *worker = http->idle;
+        http->idle = worker->next;
+        worker_destroy(worker);
+    }
+    curl_global_cleanup();
+    (void)pthread_mutex_destroy(&http->lock);
+    for (size_t i = 0; i < sizeof http->texts / sizeof http->texts[0]; i++)
+        free(http->texts[i]);
+    free(http);
+}
+
+static struct worker *worker_borrow(struct http *http)
+{
+    (void)pthread_mutex_lock(&http->lock);
+    struct worker *worker = http->idle;
+    if (worker != NULL) {
+        http->idle = worker->next;
+        http->idle_count--;
+    }
+    (void)pthread_mutex_unlock(&http->lock);
+    if (worker != NULL)
+        return worker;
+    worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return NULL;
+    worker->multi = curl_multi_init();
+    worker->easy = curl_easy_init();
+    if (worker->multi == NULL || worker->easy == NULL) {
+        worker_destroy(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+static void worker_give_back(struct http *http, struct worker *worker)
+{
+    int kept = 0;
+    (void)pthread_mutex_lock(&http->lock);
+    if (http->idle_count < IDLE_MAX) {
+        worker->next = http->idle;
+        http->idle = worker;
+        http->idle_count++;
+        kept = 1;
+    }
+    (void)pthread_mutex_unlock(&http->lock);
+    if (!kept)
+        worker_destroy(worker);
+}
+
+/* --- what libcurl asks for -----------------------------------------------------------------------------------------
+ */
+
+static curl_socket_t open_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)user;
+    (void)purpose;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+static size_t take_body(char *data, size_t size, size_t count, void *user)
+{
+    struct transfer *t = user;
+    size_t len = size * count;
+    long status = 0;
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (t->request->piece != NULL && status >= 200 && status < 300) {
+        t->stopped = t->request->piece(t->request->user, data, len) != 0;
+        return t->stopped ? 0 : len;
+    }
+    if (buf_append(&t->reply->body, data, len) == 0)
+        return len;
+    t->too_large = t->reply->body.failed == EFBIG;
+    return 0;
+}
+
+/* The value of the one header that is wanted, if this line is it. */
+static void keep_header(const char *line, size_t len, const char *wanted, char *value, size_t size)
+{
+    size_t name = strlen(wanted), at = name + 1, end = len;
+    if (len <= name || line[name] != ':' || strncasecmp(line, wanted, name) != 0)
+        return;
+    while (at < end && (line[at] == ' ' || line[at] == '\t'))
+        at++;
+    while (end > at && strchr("\r\n ", line[end - 1]) != NULL)
+        end--;
+    if (end - at >= size)
+        return;
+    memcpy(value, line + at, end - at);
+    value[end - at] = '\0';
+}
+
+static size_t take_header(char *data, size_t size, size_t count, void *user)
+{
+    struct transfer *t = user;
+    size_t len = size * count;
+    t->header_bytes += len;
+    t->head_came = len <= 2 && len > 0 && data[len - 1] == '\n';
+    if (t->header_bytes > HEADERS_MAX) {
+        t->too_large = 1;
+        return 0;
+    }
+    if (t->request->wanted != NULL)
+        keep_header(data, len, t->request->wanted, t->reply->header, sizeof t->reply->header);
+    return len;
+}
+
+/* --- one request ------------------------------------------------------------------------------------------------- */
+
+static void set_service(const struct http *http, CURL *easy)
+{
+    const struct http_options *o = &http->options;
+    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(o->connect_ms != 0 ? o->connect_ms : CONNECT_MS));
+    if (o->unix_path != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, o->unix_path);
+    (void)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* the service is named, not found through a proxy */
+    if (o->ca != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, o->ca);
+    if (o->cert != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_SSLCERT, o->cert);
+    if (o->key != NULL)
+        (void)curl_easy_setopt(easy, CURLOPT_SSLKEY, o->key);
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, o->no_verify ? 0L : 1L);
+    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, o->no_verify ? 0L : 2L);
+}
+
+/* `url` and `headers` must live as long as the transfer. */
+static sbx_status set_request(struct transfer *t, const char *url, struct curl_slist **headers)
+{
+    const struct http_request *r = t->request;
+    const char *const lines[] = {"Expect:", r->body != NULL ? "Content-Type: application/json" : NULL, r->header};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+        struct curl_slist *more = lines[i] == NULL ? *headers : curl_slist_append(*headers, lines[i]);
+        if (more == NULL)
+            return SBX_E_NO_MEMORY;
+        *headers = more;
+    }
+    (void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, *headers);
+    (void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->why);
+    (void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, take_body);
+    (void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+    (void)curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, take_header);
+    (void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+    if (strcmp(r->method, "POST") == 0) {
+        (void)curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+        (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, r->body != NULL ? r->body : "");
+        (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(r->body != NULL ? r->body_len : 0));
+    } else if (strcmp(r->method, "HEAD") == 0) {
+        (void)curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
+    } else if (strcmp(r->method, "GET") != 0) {
+        (void)curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, r->method);
+    }
+    return curl_easy_setopt(t->easy, CURLOPT_URL, url) == CURLE_OK ? SBX_OK : SBX_E_NO_MEMORY;
+}
+
+/* Waits for libcurl's descriptors and the cancel token, but no longer than the call may. */
+static sbx_status wait_more(CURLM *multi, struct sbx_call *call)
+{
+    struct curl_waitfd token = {.fd = -1, .events = CURL_WAIT_POLLIN};
+    int64_t ms = ASK_MS;
+    if (call != NULL && call->deadline_ns != 0) {
+        int64_t left = (call->deadline_ns - clock_now_ns() + 999999) / 1000000;
+        ms = left < 0 ? 0 : left < ms ? left : ms;
+    }
+    if (call != NULL && (call->flags & SBX_CALL_HAS_CANCEL_FD) != 0)
+        token.fd = call->cancel_fd;
+    (void)curl_multi_poll(multi, &token, token.fd >= 0 ? 1 : 0, (int)ms, NULL);
+    return call_check(call);
+}
+
+/* SBX_OK: libcurl is through, and says how in *code. */
+static sbx_status drive(struct worker *worker, struct sbx_call *call, CURLcode *code)
+{
+    sbx_status status = curl_multi_add_handle(worker->multi, worker->easy) == CURLM_OK
+                            ? SBX_OK
+                            : call_fail(call, SBX_E_NO_MEMORY, "http: no memory");
+    for (int running = 1, left = 0; status == SBX_OK;) {
+        if (curl_multi_perform(worker->multi, &running) != CURLM_OK) {
+            status = call_fail(call, SBX_E_FAILED, "http: libcurl cannot go on");
+            break;
+        }
+        const CURLMsg *message = curl_multi_info_read(worker->multi, &left);
+        if (message != NULL && message->msg == CURLMSG_DONE) {
+            *code = message->data.result;
+            break;
+        }
+        status = wait_more(worker->multi, call);
+    }
+    (void)curl_multi_remove_handle(worker->multi, worker->easy);
+    return status;
+}
+
+/* OpenSSL writes without MSG_NOSIGNAL. A signal that a write of ours raised is taken away again. */
+static sbx_status drive_without_sigpipe(struct worker *worker, struct sbx_call *call, CURLcode *code)
+{
+    sigset_t pipe_only, before, pending;
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
+    (void)sigpending(&pending);
+    int was_pending = sigismember(&pending, SIGPIPE) == 1;
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    sbx_status status = drive(worker, call, code);
+    (void)sigpending(&pending);
+    if (!was_pending && sigismember(&pending, SIGPIPE) == 1)
+        (void)sigtimedwait(&pipe_only, NULL, &(const struct timespec){0});
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
+static const char *reason(const struct transfer *t, CURLcode code)
+{
+    return t->why[0] != '\0' ? t->why : curl_easy_strerror(code);
+}
+
+static int is_certificate_trouble(const struct http *http, const struct transfer *t, CURLcode code)
+{
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CERTPROBLEM ||
+           code == CURLE_SSL_CACERT_BADFILE ||
+           (http->is_tls && (code == CURLE_RECV_ERROR || code == CURLE_SSL_CONNECT_ERROR) &&
+            strstr(t->why, "alert") != NULL);
+}
+
+/* What a transfer that did not end well means for who asked. */
+static sbx_status judge(const struct http *http, const struct transfer *t, CURLcode code, struct sbx_call *call)
+{
+    const struct http_request *r = t->request;
+    long sent = 0, os_errno = 0;
+    if (code == CURLE_OK && t->head_came)
+        return SBX_OK;
+    if (code == CURLE_OK)
+        code = CURLE_PARTIAL_FILE;
+    (void)curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
+    (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+    if (t->stopped)
+        return call_fail(call, SBX_E_STOPPED, "%s: stopped by the caller", r->what);
+    if (t->too_large)
+        return call_fail(call, SBX_E_TOO_LARGE, "%s: the service's answer is too long", r->what);
+    if (code == CURLE_OUT_OF_MEMORY || t->reply->body.failed == ENOMEM)
+        return call_fail(call, SBX_E_NO_MEMORY, "%s: no memory", r->what);
+    if (is_certificate_trouble(http, t, code))
+        return call_fail(call, SBX_E_AUTH, "%s: certificates: %s", r->what, reason(t, code));
+    const char *where = http->options.unix_path != NULL ? http->options.unix_path : http->options.base;
+    if (sent == 0) {
+        char text[128];
+        (void)call_fail(call, SBX_E_UNAVAILABLE, "%s: cannot reach '%s': %s", r->what, where,
+                        os_errno != 0 ? strerror_r((int)os_errno, text, sizeof text) : reason(t, code));
+        call_os_errno(call, (int)os_errno);
+        return SBX_E_UNAVAILABLE;
+    }
+    if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0)
+        return call_fail(call, SBX_E_UNAVAILABLE, "%s: no whole answer from '%s': %s", r->what, where, reason(t, code));
+    sbx_status status = call_fail(call, SBX_E_UNKNOWN, "%s: asked of '%s', but no whole answer came: %s", r->what,
+                                  where, reason(t, code));
+    call_maybe_applied(call, NULL);
+    return status;
+}
+
+static sbx_status run(struct http *http, struct worker *worker, struct transfer *t, const char *url,
+                      struct sbx_call *call)
+{
+    struct curl_slist *headers = NULL;
+    CURLcode code = CURLE_OK;
+    curl_easy_reset(worker->easy);
+    set_service(http, worker->easy);
+    sbx_status status = set_request(t, url, &headers);
+    if (status != SBX_OK)
+        (void)call_fail(call, status, "%s: no memory", t->request->what);
+    else if (http->is_tls)
+        status = drive_without_sigpipe(worker, call, &code);
+    else
+        status = drive(worker, call, &code);
+    if (status == SBX_OK)
+        status = judge(http, t, code, call);
+    (void)curl_easy_getinfo(worker->easy, CURLINFO_RESPONSE_CODE, &t->reply->status);
+    curl_slist_free_all(headers);
+    return status;
+}
+
+sbx_status http_run(struct http *http, struct sbx_call *call, const struct http_request *request,
+                    struct http_reply *reply)
+{
+    memset(reply, 0, sizeof *reply);
+    buf_init(&reply->body, request->reply_limit != 0 ? request->reply_limit : REPLY_LIMIT);
+    sbx_status status = call_check(call);
+    if (status != SBX_OK)
+        return status;
+    struct transfer t = {.request = request, .reply = reply};
+    CLEANUP_BUF struct buf url;
+    buf_init(&url, 1 << 16);
+    (void)buf_format(&url, "%s%s", http->options.base, request->path);
+    struct worker *worker = url.failed == 0 ? worker_borrow(http) : NULL;
+    if (worker == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "%s: no memory", request->what);
+    t.easy = worker->easy;
+    status = run(http, worker, &t, url.data, call);
+    worker_give_back(http, worker);
+    return status;
+}
+
+void http_reply_finish(struct http_reply *reply)
+{
+    buf_finish(&reply->body);
+}
+
+void http_put_escaped(struct buf *to, const char *text)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
+        int plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+                    strchr("-._~", *p) != NULL;
+        (void)buf_format(to, plain ? "%c" : "%%%02X", *p);
+    }
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * http.h - requests to one service over a unix socket, TCP or TLS; the only user of libcurl. Connections are kept; any
+ * number of threads may ask at once. Every request watches the call's deadline and cancel token; every descriptor is
+ * close-on-exec; what a service says is bounded.
+ */
+#ifndef SBX_COMMON_HTTP_H
+#define SBX_COMMON_HTTP_H
+
+#include "base/buf.h"
+#include "plugins/common/plugin.h"
+
+struct http;
+
+struct http_options {
+    const char *base;      /* "http://host:port" or "https://host:port"; with unix_path the host is only a name */
+    const char *unix_path; /* NULL: TCP */
+    const char *ca;        /* files in PEM; NULL: the system's own authorities */
+    const char *cert;      /* client certificate and its key; NULL: none */
+    const char *key;
+    uint32_t connect_ms; /* 0: 10 s */
+    int no_verify;       /* takes any server certificate */
+};
+/* Everything is copied; nothing is connected yet. */
+sbx_status http_open(const struct http_options *options, struct sbx_call *call, struct http **out);
+void http_close(struct http *http);
+
+struct http_request {
+    const char *what;   /* how messages begin */
+    const char *method; /* "GET" */
+    const char *path;   /* from its slash, query included, already escaped */
+    const char *body;   /* JSON, or NULL */
+    size_t body_len;
+    const char *header; /* one more line, "Name: value"; NULL: none */
+    const char *wanted; /* a reply header whose value is kept; NULL: none */
+    size_t reply_limit; /* bytes of reply kept in memory; more is SBX_E_TOO_LARGE; 0: 1 MiB */
+    /* With it a 2xx reply's bytes go there instead of into memory; not 0: stop, SBX_E_STOPPED. */
+    int (*piece)(void *user, const void *data, size_t len);
+    void *user;
+};
+struct http_reply {
+    long status;
+    struct buf body;
+    char header[512]; /* the wanted one; "" when it did not come */
+};
+/* SBX_OK: a whole reply, whatever its status. SBX_E_UNAVAILABLE: nothing was sent. SBX_E_UNKNOWN: it was sent and the
+ * reply did not come whole, so it may have been done (for a GET that is SBX_E_UNAVAILABLE too). The caller finishes
+ * the reply in any case. */
+sbx_status http_run(struct http *http, struct sbx_call *call, const struct http_request *request,
+                    struct http_reply *reply);
+void http_reply_finish(struct http_reply *reply);
+#define CLEANUP_REPLY CLEANUP(http_reply_finish)
+
+/* Appends a text as a part of a path or query: all but letters, digits and "-._~" as %XX. */
+void http_put_escaped(struct buf *to, const char *text);
+
+#endif /* SBX_COMMON_HTTP_H */

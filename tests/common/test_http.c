@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_http.c - requests to a service that answers well, badly, slowly, half or not at all.
+ */
+#include "plugins/common/http.h"
+#include "tests/common/runner.h"
+#include "tests/common/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define PLAIN "HTTP/1.1 200 OK\r\nApi-Version: 1.41 \r\nContent-Length: 5\r\n\r\nhello"
+
+struct asking {
+    struct http *http;
+    struct sbx_error error;
+    struct sbx_call call;
+    struct http_reply reply;
+};
+
+static void asking_open(struct asking *a, const char *path)
+{
+    const struct http_options options = {.base = "http://service", .unix_path = path};
+    memset(a, 0, sizeof *a);
+    a->error.size = sizeof a->error;
+    a->call = (struct sbx_call){.size = sizeof a->call, .error = &a->error};
+    assert_int_equal(http_open(&options, &a->call, &a->http), SBX_OK);
+}
+
+static sbx_status ask(struct asking *a, const char *method)
+{
+    const struct http_request request = {.what = "ask",
+                                         .method = method,
+                                         .path = "/thing",
+                                         .wanted = "Api-Version",
+                                         .body = strcmp(method, "POST") == 0 ? "{}" : NULL,
+                                         .body_len = 2,
+                                         .reply_limit = 1000};
+    http_reply_finish(&a->reply);
+    a->error.code = SBX_OK;
+    return http_run(a->http, &a->call, &request, &a->reply);
+}
+
+static void asking_close(struct asking *a)
+{
+    http_reply_finish(&a->reply);
+    http_close(a->http);
+}
+
+static void a_reply_comes_whole_with_its_status_and_header(void **state)
+{
+    struct service s;
+    struct asking a;
+    (void)state;
+    service_open(&s, PLAIN, strlen(PLAIN), 1);
+    asking_open(&a, s.path);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ask(&a, i == 1 ? "POST" : "GET"), SBX_OK);
+        assert_int_equal(a.reply.status, 200);
+        assert_string_equal(a.reply.body.data, "hello");
+        assert_string_equal(a.reply.header, "1.41");
+    }
+    assert_memory_equal(s.last, "GET /thing HTTP/1.1\r\n", 21);
+    assert_null(strstr(s.last, "Expect"));
+    asking_close(&a);
+    service_close(&s);
+}
+
+static void a_reply_cut_anywhere_is_never_taken_for_whole(void **state)
+{
+    (void)state;
+    for (size_t cut = 0; cut < strlen(PLAIN); cut++) {
+        struct service s;
+        struct asking a;
+        service_open(&s, PLAIN, cut, 0);
+        asking_open(&a, s.path);
+        assert_int_equal(ask(&a, "GET"), SBX_E_UNAVAILABLE);
+        assert_int_equal(ask(&a, "POST"), SBX_E_UNKNOWN);
+        assert_int_equal(a.error.flags & SBX_ERR_MAYBE_APPLIED, SBX_ERR_MAYBE_APPLIED);
+        asking_close(&a);
+        service_close(&s);
+    }
+}
+
+static void an_error_reply_leaves_the_connection_usable(void **state)
+{
+    static const char conflict[] = "HTTP/1.1 409 Conflict\r\nContent-Length: 4\r\n\r\nbusy";
+    struct service s;
+    struct asking a;
+    (void)state;
+    service_open(&s, conflict, strlen(conflict), 1);
+    asking_open(&a, s.path);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ask(&a, "POST"), SBX_OK);
+        assert_int_equal(a.reply.status, 409);
+        assert_string_equal(a.reply.body.data, "busy");
+    }
+    asking_close(&a);
+    service_close(&s);
+}
+
+static void a_reply_over_its_limit_is_refused(void **state)
+{
+    char reply[3000];
+    struct service s;
+    struct asking a;
+    (void)state;
+    int head = snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+    memset(reply + head, 'x', sizeof reply - (size_t)head);
+    service_open(&s, reply, sizeof reply, 0);
+    asking_open(&a, s.path);
+    assert_int_equal(ask(&a, "GET"), SBX_E_TOO_LARGE);
+    asking_close(&a);
+    service_close(&s);
+}
+
+static void a_service_that_is_not_there_is_named(void **state)
+{
+    struct asking a;
+    (void)state;
+    asking_open(&a, "/nonexistent/service");
+    assert_int_equal(ask(&a, "POST"), SBX_E_UNAVAILABLE);
+    assert_string_equal(a.error.message, "ask: cannot reach '/nonexistent/service': No such file or directory");
+    assert_int_equal(a.error.os_errno, ENOENT);
+    assert_int_equal(a.error.flags & SBX_ERR_MAYBE_APPLIED, 0);
+    asking_close(&a);
+}
+
+static void deadline_and_cancel_end_a_request(void **state)
+{
+    struct service s;
+    struct asking a;
+    int cancel[2];
+    (void)state;
+    service_open(&s, NULL, 0, 0);
+    asking_open(&a, s.path);
+    int64_t start = clock_now_ns();
+    a.call.deadline_ns = start + 300 * 1000000;
+    assert_int_equal(ask(&a, "GET"), SBX_E_TIMEOUT);
+    assert_in_range(clock_now_ns() - start, 290 * 1000000, 1300 * 1000000);
+    a.call.deadline_ns = 0;
+    assert_int_equal(pipe2(cancel, O_CLOEXEC), 0);
+    assert_int_equal(write(cancel[1], "x", 1), 1);
+    a.call.cancel_fd = cancel[0];
+    a.call.flags = SBX_CALL_HAS_CANCEL_FD;
+    start = clock_now_ns();
+    assert_int_equal(ask(&a, "GET"), SBX_E_CANCELLED);
+    assert_true(clock_now_ns() - start < 1000000000);
+    (void)close(cancel[0]);
+    (void)close(cancel[1]);
+    asking_close(&a);
+    service_close(&s);
+}
+
+static void connections_are_close_on_exec(void **state)
+{
+    struct service s;
+    struct asking a;
+    int seen = 0;
+    (void)state;
+    service_open(&s, PLAIN, strlen(PLAIN), 1);
+    asking_open(&a, s.path);
+    assert_int_equal(ask(&a, "GET"), SBX_OK);
+    for (int fd = 3; fd < 256; fd++) {
+        struct sockaddr_un peer = {.sun_family = AF_UNSPEC};
+        socklen_t size = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) != 0 || strcmp(peer.sun_path, s.path) != 0)
+            continue;
+        assert_int_equal(fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+        seen++;
+    }
+    assert_int_equal(seen, 1);
+    asking_close(&a);
+    service_close(&s);
+}
+
+static void parts_of_a_path_are_escaped(void **state)
+{
+    struct buf text;
+    (void)state;
+    buf_init(&text, 100);
+    http_put_escaped(&text, "a-Z_0.~ /?&%\xc3\xa9");
+    assert_string_equal(text.data, "a-Z_0.~%20%2F%3F%26%25%C3%A9");
+    buf_finish(&text);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reply_comes_whole_with_its_status_and_header),
+        cmocka_unit_test(a_reply_cut_anywhere_is_never_taken_for_whole),
+        cmocka_unit_test(an_error_reply_leaves_the_connection_usable),
+        cmocka_unit_test(a_reply_over_its_limit_is_refused),
+        cmocka_unit_test(a_service_that_is_not_there_is_named),
+        cmocka_unit_test(deadline_and_cancel_end_a_request),
+        cmocka_unit_test(connections_are_close_on_exec),
+        cmocka_unit_test(parts_of_a_path_are_escaped),
+    };
+    return RUN_TESTS(tests, argc, argv);
+}
