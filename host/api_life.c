@@ -445,7 +445,7 @@ static sbx_status list_all(sbx_context *ctx, const struct sbx_list_options *o, c
             sbx_give(error, &one, sizeof one);
             return status;
         }
-        log_line(ctx->log, SBX_LOG_WARN, "list", "%s", one.message);
+        log_line(ctx->log, context_failure_level(&ctx->instances[i], status), "list", "%s", one.message);
         if (first.code == SBX_OK)
             first = one;
     }

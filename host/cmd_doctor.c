@@ -16,6 +16,7 @@ struct doctor {
     struct check *checks;
     size_t count;
     int failed; /* no memory */
+    unsigned files; /* of configuration */
     int local;  /* an instance of the local provider is configured */
 };
 
@@ -63,7 +64,7 @@ static void report_provider(void *user, const struct sbx_provider *p)
                   p->is_default ? ", the default" : "");
         return;
     }
-    check_say(check, CHECK_PROBLEM, "%s: %s", p->instance, p->problem);
+    check_say(check, d->files == 0 && !p->is_default ? CHECK_NOTE : CHECK_PROBLEM, "%s: %s", p->instance, p->problem);
     check_mend(check, "see 'sbxctl config check' and the manual page of the provider");
 }
 
@@ -107,7 +108,6 @@ static void look_at_providers(struct doctor *d)
     CLEANUP_CONTEXT sbx_context *ctx = NULL;
     struct sbx_open_options options;
     struct sbx_error error = SBX_INIT(error);
-    unsigned files = 0;
     struct check *check = add(d, "configuration");
     if (check == NULL || cmd_open_options(d->c, &options) != 0)
         return;
@@ -116,9 +116,9 @@ static void look_at_providers(struct doctor *d)
         check_mend(check, "'sbxctl config check' lists every problem");
         return;
     }
-    sbx_config_files(ctx, count_file, &files);
-    check_say(check, CHECK_OK, files == 0 ? "no file: installed plugins with their defaults" : "%u file%s", files,
-              files == 1 ? "" : "s");
+    sbx_config_files(ctx, count_file, &d->files);
+    check_say(check, CHECK_OK, d->files == 0 ? "no file: installed plugins with their defaults" : "%u file%s", d->files,
+              d->files == 1 ? "" : "s");
     if (sbx_providers(ctx, &d->c->call, report_provider, d, &error) != SBX_OK) {
         check = add(d, "provider");
         if (check != NULL)

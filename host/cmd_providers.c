@@ -74,7 +74,7 @@ static void report_text(struct overview *o, const struct sbx_provider *p)
         return;
     }
     o->columns = more;
-    if (column_init(&more[o->count++], p) != 0)
+    if (p->problem == NULL && column_init(&more[o->count++], p) != 0)
         o->failed = 1;
 }
 
@@ -115,7 +115,7 @@ static int is_first(const struct overview *o, size_t column, const char *capabil
     return 1;
 }
 
-/* Capabilities down, instances across. */
+/* Capabilities down, usable instances across. */
 static int print_matrix(const struct overview *o)
 {
     CLEANUP_TABLE struct table t = {0};

@@ -196,6 +196,11 @@ sbx_status context_open_instance(struct instance *instance, struct sbx_call *cal
     return status;
 }
 
+int32_t context_failure_level(const struct instance *instance, sbx_status status)
+{
+    return instance->config->file == NULL && status == SBX_E_UNAVAILABLE ? SBX_LOG_DEBUG : SBX_LOG_WARN;
+}
+
 int context_offers(const struct instance *instance, const char *capability)
 {
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {

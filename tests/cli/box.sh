@@ -211,10 +211,10 @@ providers_and_config_show_what_there_is() {
     grep -qE '^local +local +[0-9.]+ +default +ok' "$T/out" || fail "local is not shown"
     grep -qE '^sbx.tty/1 +native' "$T/out" || fail "no capability"
     try 0 sbx providers --json
-    json_is '"local"' providers 0 instance
-    json_is true providers 0 default
-    json_is null providers 0 problem
-    json_is '"native"' providers 0 capabilities sbx.stat/1
+    json_is '"local"' providers 1 instance
+    json_is true providers 1 default
+    json_is null providers 1 problem
+    json_is '"native"' providers 1 capabilities sbx.stat/1
     try 0 sbx config check
     output 'no problems'
     try 0 sbx config files

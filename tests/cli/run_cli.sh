@@ -9,6 +9,7 @@ SOURCE=$(cd "$HERE/../.." && pwd)
 export SOURCE
 export LC_ALL=C
 unset SBX_CONFIG
+export DOCKER_HOST=unix:///nonexistent/docker.sock # a daemon of this machine is none of ours
 T=$(mktemp -d "${TMPDIR:-/tmp}/sbx-cli.XXXXXXXX") || exit 1
 export XDG_RUNTIME_DIR=$T/run XDG_STATE_HOME=$T/state XDG_CONFIG_HOME=$T/config HOME=$T/home
 mkdir -m 700 "$T/run" "$T/state" "$T/config" "$T/home"

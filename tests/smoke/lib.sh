@@ -8,6 +8,7 @@ export XDG_RUNTIME_DIR=$folder/runtime XDG_STATE_HOME=$folder/state XDG_CONFIG_H
 chmod 711 "$folder"
 mkdir -m 711 "$XDG_RUNTIME_DIR" "$XDG_STATE_HOME" "$XDG_CONFIG_HOME"
 unset SBX_CONFIG
+export DOCKER_HOST=unix:///nonexistent/docker.sock # a daemon of this machine is none of ours
 
 sbxctl() {
     # valgrind does not know the system calls (open_tree, pidfd_open) that make and end a sandbox.
