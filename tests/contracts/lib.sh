@@ -80,6 +80,8 @@ took_between() {
 
 # A number that only this test's processes carry as argument; seen by sleep as many years.
 new_marker() { MARK=1$(od -An -N4 -tu4 /dev/urandom | tr -d ' ' | sed 's/.*/000000000&/; s/.*\(.\{9\}\)$/\1/'); }
+# Whether the sandbox's processes are this machine's.
+same_machine() { [ "$PROVIDER" = local ] || [ -n "${SBX_TEST_ENGINE:-}" ]; }
 host_marked() { grep -lsa "^[s]leep.$1" /proc/[0-9]*/cmdline; }
 # marker_gone MARK SECONDS: soon no process on the host carries it
 marker_gone() {
@@ -143,7 +145,20 @@ finish() {
     exit "$code"
 }
 
+# The daemon that tests/engines started, for a provider that needs one.
+use_engine() {
+    local folder
+    if [ -z "${SBX_TEST_ENGINE:-}" ]; then
+        [ "$PROVIDER" = docker ] || export DOCKER_HOST=unix:///nonexistent/docker.sock # this machine's is none of ours
+        return 0
+    fi
+    folder=$(cat "$SBX_TEST_ENGINE" 2>/dev/null)
+    [ -S "$folder/docker.sock" ] || skip "no Docker daemon for tests: ${folder#none: }"
+    export DOCKER_HOST=unix://$folder/docker.sock SANDBOX_IMAGE=$SBX_TEST_IMAGE
+}
+
 start_case() {
+    use_engine
     T=$(mktemp -d /tmp/sbxc-XXXXXXXX) || exit 1
     chmod 711 "$T"
     trap finish EXIT

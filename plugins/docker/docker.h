@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * docker.h - the backend of the docker provider, and the names of its parts' entry points.
+ *
+ * docker: the descriptor and the backend's slots; settings: the configuration; engine: requests to the daemon;
+ * container: what the daemon says of one; entry: what this machine keeps of one; create: its birth; handle: what one
+ * can do with it.
+ */
+#ifndef SBX_DOCKER_H
+#define SBX_DOCKER_H
+
+#include "plugins/common/folder.h"
+#include "plugins/common/guest_slots.h"
+#include "plugins/docker/engine.h"
+#include "plugins/docker/entry.h"
+
+#include <pthread.h>
+
+enum { PULL_MISSING, PULL_NEVER, PULL_ALWAYS };
+
+struct settings {
+    char *socket; /* the daemon's unix socket; NULL: base is reached over TCP */
+    char *base;   /* "http://..." or "https://..." */
+    char *ca;
+    char *cert;
+    char *key;
+    int no_verify;
+    char *image;
+    char *guest; /* the guest's program */
+    char *workdir;
+    char *network_name; /* of sandboxes with a network */
+    char *runtime_dir;
+    char *runtime;    /* the OCI runtime; NULL: the daemon's own choice */
+    uint32_t network; /* SBX_NET_NONE or SBX_NET_FULL */
+    uint32_t pull;
+    uint32_t timeout_ms;
+    uint32_t processes;
+    int read_only;
+};
+
+/* A sandbox that ends with this process: the process holds the write end of its guest's lifeline. */
+struct bound {
+    struct bound *next;
+    int lifeline;
+    char id[CONTAINER_ID_SIZE];
+};
+
+struct sbx_backend {
+    const struct sbx_host *host;
+    char *instance;
+    struct settings settings;
+    struct engine engine;
+    struct entries entries;
+    pthread_mutex_t lock; /* guards bound */
+    struct bound *bound;
+};
+
+struct sbx_handle {
+    struct sbx_backend *backend;
+    char id[CONTAINER_ID_SIZE];
+    char key[ENTRY_KEY_SIZE]; /* "": no entry of ours */
+    struct guest_link *link;  /* NULL then */
+    int has_memory_limit;
+};
+
+/* settings.c */
+extern const struct sbx_config_key *const settings_keys[];
+sbx_status settings_init(struct settings *settings, const struct sbx_open_args *args, const struct sbx_host *host,
+                         struct sbx_call *call);
+void settings_finish(struct settings *settings);
+
+/* create.c: the slot of that name. */
+sbx_status create_container(struct sbx_backend *b, struct sbx_call *call, const struct sbx_create_args *args,
+                            struct sbx_handle **out);
+/* list.c: the slot of that name; it also removes what creators that died have left. */
+sbx_status list_containers(struct sbx_backend *b, struct sbx_call *call, const struct sbx_list_args *args,
+                           const struct sbx_info_sink *out);
+
+/* handle.c */
+extern const struct sbx_handle_ops handle_ops;
+const void *handle_extension(const char *id);
+/* snapshot.c */
+const void *snapshot_extension(const char *id);
+/* A handle to the container `id`, whose entry is `key`. */
+sbx_status handle_make(struct sbx_backend *b, const char *id, const char *key, int has_memory_limit,
+                       struct sbx_call *call, struct sbx_handle **out);
+/* Whether nobody serves a container's socket any more: its guest is dead, whatever the daemon still says. */
+int handle_is_dead(const struct sbx_backend *b, const char *key);
+/* Ends the container and drops its entry (key "" : none); SBX_OK also when it is gone. */
+sbx_status handle_destroy(struct sbx_backend *b, const char *id, const char *key, struct sbx_call *call);
+/* Keeps a bound sandbox's lifeline (taken over), or lets it go. */
+sbx_status handle_bind(struct sbx_backend *b, const char *id, int *lifeline, struct sbx_call *call);
+void handle_unbind(struct sbx_backend *b, const char *id);
+
+#endif /* SBX_DOCKER_H */

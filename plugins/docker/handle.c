@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * handle.c - one container, as its handle has it: commands and files are the guest's, its life is the daemon's.
+ */
+#include "plugins/docker/container.h"
+
+#include "plugins/common/guest_socket.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <time.h>
+
+enum { ENV_LIMIT = 16 << 20, ASK_MS = 2000, LOOK_MS = 100, REMOVE_POLL_MS = 10, REMOVE_MS = 30000 };
+#define MS_NS INT64_C(1000000)
+
+/* --- making ------------------------------------------------------------------------------------------------------ */
+
+static sbx_status connect_guest(void *user, struct sbx_call *call, int *fd)
+{
+    struct sbx_handle *h = user;
+    CLEANUP_FD int entry_fd = entry_open(&h->backend->entries, h->key);
+    CLEANUP_FD int box_fd = entry_fd < 0 ? -1 : openat(entry_fd, "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (box_fd < 0)
+        return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id);
+    return guest_socket_connect(box_fd, "sock", h->id, call, fd);
+}
+
+/* "KEY=VALUE" and a NUL each, cut in place. */
+static sbx_status split_envs(struct buf *text, struct sbx_kvs *envs, struct sbx_call *call)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < text->len; i++)
+        count += text->data[i] == '\0';
+    struct sbx_kv *items = calloc(count + 1, sizeof *items);
+    if (items == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "sandbox: no memory");
+    envs->items = items;
+    for (char *at = text->data; envs->count < count; at += strlen(at) + 1) {
+        char *sign = strchr(at, '=');
+        if (sign == NULL) {
+            count--;
+            continue;
+        }
+        *sign = '\0';
+        items[envs->count++] = (struct sbx_kv){at, sign + 1};
+        at = sign + 1;
+    }
+    return SBX_OK;
+}
+
+/* The entry must be this very container's: a label alone may come from an image. */
+static int open_own_entry(const struct sbx_backend *b, const char *id, const char *key)
+{
+    CLEANUP_BUF struct buf text;
+    CLEANUP_FD int entry_fd = key[0] == '\0' ? -1 : entry_open(&b->entries, key);
+    buf_init(&text, ENTRY_FILE_LIMIT);
+    if (entry_fd < 0 || entry_read(entry_fd, "id", &text) != 0 || text.len != strlen(id) ||
+        memcmp(text.data, id, text.len) != 0)
+        return -1;
+    return steal_fd(&entry_fd);
+}
+
+static sbx_status open_link(struct sbx_handle *h, int entry_fd, struct sbx_call *call)
+{
+    struct sbx_kvs envs = {0};
+    CLEANUP_BUF struct buf text;
+    buf_init(&text, ENV_LIMIT);
+    if (entry_read(entry_fd, "env", &text) != 0)
+        return call_fail_errno(call, errno, "sandbox %s: its variables", h->id);
+    sbx_status status = split_envs(&text, &envs, call);
+    const struct guest_link_options options = {.connect = connect_guest, .user = h, .envs = &envs};
+    if (status == SBX_OK)
+        h->link = guest_open(&options);
+    free((void *)(uintptr_t)envs.items);
+    return status == SBX_OK && h->link == NULL ? call_fail(call, SBX_E_NO_MEMORY, "sandbox: no memory") : status;
+}
+
+static void handle_release(struct sbx_handle *h)
+{
+    if (h == NULL)
+        return;
+    guest_close(h->link);
+    free(h);
+}
+
+int handle_is_dead(const struct sbx_backend *b, const char *key)
+{
+    CLEANUP_FD int entry_fd = entry_open(&b->entries, key);
+    CLEANUP_FD int box_fd = entry_fd < 0 ? -1 : openat(entry_fd, "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CLEANUP_FD int fd = -1;
+    struct sbx_call now = {.size = sizeof now, .deadline_ns = clock_now_ns() + LOOK_MS * MS_NS};
+    return box_fd >= 0 && guest_socket_connect(box_fd, "sock", "", &now, &fd) == SBX_E_GONE;
+}
+
+sbx_status handle_make(struct sbx_backend *b, const char *id, const char *key, int has_memory_limit,
+                       struct sbx_call *call, struct sbx_handle **out)
+{
+    CLEANUP_FD int entry_fd = open_own_entry(b, id, key);
+    struct sbx_handle *h = calloc(1, sizeof *h);
+    if (h == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "sandbox: no memory");
+    h->backend = b;
+    h->has_memory_limit = has_memory_limit;
+    (void)snprintf(h->id, sizeof h->id, "%s", id);
+    if (entry_fd >= 0)
+        (void)snprintf(h->key, sizeof h->key, "%s", key);
+    sbx_status status = entry_fd >= 0 ? open_link(h, entry_fd, call) : SBX_OK;
+    if (status != SBX_OK) {
+        handle_release(h);
+        return status;
+    }
+    *out = h;
+    return SBX_OK;
+}
+
+static const char *handle_id(struct sbx_handle *h)
+{
+    return h->id;
+}
+
+/* --- bound sandboxes --------------------------------------------------------------------------------------------- */
+
+sbx_status handle_bind(struct sbx_backend *b, const char *id, int *lifeline, struct sbx_call *call)
+{
+    struct bound *bound = calloc(1, sizeof *bound);
+    if (bound == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "create: no memory");
+    (void)snprintf(bound->id, sizeof bound->id, "%s", id);
+    bound->lifeline = steal_fd(lifeline);
+    (void)pthread_mutex_lock(&b->lock);
+    bound->next = b->bound;
+    b->bound = bound;
+    (void)pthread_mutex_unlock(&b->lock);
+    return SBX_OK;
+}
+
+void handle_unbind(struct sbx_backend *b, const char *id)
+{
+    (void)pthread_mutex_lock(&b->lock);
+    for (struct bound **at = &b->bound; *at != NULL; at = &(*at)->next)
+        if (strcmp((*at)->id, id) == 0) {
+            struct bound *bound = *at;
+            *at = bound->next;
+            (void)close(bound->lifeline);
+            free(bound);
+            break;
+        }
+    (void)pthread_mutex_unlock(&b->lock);
+}
+
+/* --- the end ----------------------------------------------------------------------------------------------------- */
+
+/* One forced removal, no stop before it. STATE: somebody, the daemon itself perhaps, removes it already. */
+sbx_status handle_destroy(struct sbx_backend *b, const char *id, const char *key, struct sbx_call *call)
+{
+    int64_t end_ns = clock_now_ns() + REMOVE_MS * MS_NS;
+    struct sbx_error error;
+    struct sbx_call inner;
+    int ready = 0;
+    call_shadow(&inner, &error, call);
+    sbx_status status = engine_do(&b->engine, &inner, "remove", "DELETE", "/containers/%s?force=1&v=1", id);
+    while (status == SBX_E_STATE && clock_now_ns() < end_ns) {
+        struct container c;
+        status = call_poll(&inner, NULL, 0, clock_now_ns() + REMOVE_POLL_MS * MS_NS, &ready);
+        if (status != SBX_OK)
+            break;
+        status = container_inspect(b, &inner, "remove", id, &c);
+        container_finish(&c);
+        if (status == SBX_OK)
+            status = call_fail(&inner, SBX_E_STATE, "remove: sandbox %s is being removed and does not go", id);
+    }
+    if (status != SBX_OK && status != SBX_E_NOT_FOUND) {
+        call_pass_error(call, &error);
+        return status;
+    }
+    handle_unbind(b, id);
+    if (key[0] != '\0')
+        entry_remove(&b->entries, key);
+    return SBX_OK;
+}
+
+static sbx_status handle_remove(struct sbx_handle *h, struct sbx_call *call)
+{
+    return handle_destroy(h->backend, h->id, h->key, call);
+}
+
+/* --- what can be asked ------------------------------------------------------------------------------------------- */
+
+static sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out)
+{
+    CLEANUP(container_finish) struct container c = {0};
+    sbx_status status = container_inspect(h->backend, call, "info", h->id, &c);
+    if (status == SBX_E_NOT_FOUND)
+        return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id);
+    return status != SBX_OK ? status : container_report(h->backend, &c, out, call);
+}
+
+/* --- commands ---------------------------------------------------------------------------------------------------- */
+
+sbx_status guest_slot_enter(struct sbx_handle *h, struct sbx_call *call, struct guest_link **link)
+{
+    if (h->link == NULL)
+        return call_fail(call, SBX_E_UNSUPPORTED, "sandbox %s was not made here, so no guest serves it", h->id);
+    *link = h->link;
+    return SBX_OK;
+}
+
+static uint64_t oom_kills(struct sbx_handle *h)
+{
+    struct guest_info info = {.oom_kills = 0};
+    struct sbx_call call = {.size = sizeof call, .deadline_ns = clock_now_ns() + ASK_MS * MS_NS};
+    return h->has_memory_limit && guest_info(h->link, &call, &info) == SBX_OK ? info.oom_kills : 0;
+}
+
+static sbx_status handle_exec(struct sbx_handle *h, struct sbx_call *call, const struct sbx_exec_args *args,
+                              struct sbx_exec_result *out)
+{
+    struct guest_link *link = NULL;
+    sbx_status status = guest_slot_enter(h, call, &link);
+    if (status != SBX_OK)
+        return status;
+    uint64_t before = oom_kills(h);
+    status = guest_exec(link, call, args, h->backend->settings.timeout_ms, out);
+    if (status == SBX_OK && out != NULL && oom_kills(h) > before) {
+        struct sbx_exec_result result;
+        sbx_view(&result, sizeof result, out);
+        if (result.exit_code != 0)
+            result.flags |= SBX_OUT_OF_MEMORY;
+        sbx_give(out, &result, sizeof result);
+    }
+    return status;
+}
+
+/* --- life -------------------------------------------------------------------------------------------------------- */
+
+static sbx_status keep_alive(struct sbx_handle *h, struct sbx_call *call, uint32_t ttl_s)
+{
+    struct guest_info info;
+    struct guest_link *link = NULL;
+    struct timespec now;
+    char number[32];
+    sbx_status status = guest_slot_enter(h, call, &link);
+    if (status != SBX_OK || ttl_s == 0) /* nothing ends it for being idle: that it lives is all there is to say */
+        return status != SBX_OK ? status : guest_info(link, call, &info);
+    status = guest_set_lifetime(link, call, (uint64_t)ttl_s * 1000);
+    CLEANUP_FD int entry_fd = status == SBX_OK ? entry_open(&h->backend->entries, h->key) : -1;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)snprintf(number, sizeof number, "%" PRId64,
+                   ((int64_t)now.tv_sec + (int64_t)ttl_s) * 1000 + now.tv_nsec / 1000000);
+    if (status == SBX_OK && (entry_fd < 0 || entry_write(entry_fd, "expires", number, strlen(number)) != 0))
+        return call_fail_errno(call, errno, "sandbox %s: its lifetime", h->id);
+    return status;
+}
+
+/* By the daemon, where no guest of ours serves the container. */
+static sbx_status pause_container(struct sbx_handle *h, struct sbx_call *call, const char *verb, int wanted)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    CLEANUP(container_finish) struct container c = {0};
+    call_shadow(&inner, &error, call);
+    sbx_status status = engine_do(&h->backend->engine, &inner, verb, "POST", "/containers/%s/%s", h->id, verb);
+    if ((status == SBX_E_STATE || status == SBX_E_FAILED) && /* it is so already, or it does not run */
+        container_inspect(h->backend, NULL, verb, h->id, &c) == SBX_OK && container_state(h->backend, &c) == wanted)
+        return SBX_OK;
+    if (status == SBX_E_NOT_FOUND)
+        return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id);
+    if (status != SBX_OK)
+        call_pass_error(call, &error);
+    return status;
+}
+
+/* The guest does it, so that time limits and the lifetime go on; the mark is for those who ask the daemon. */
+static sbx_status suspend(struct sbx_handle *h, struct sbx_call *call)
+{
+    if (h->link == NULL)
+        return pause_container(h, call, "pause", SBX_STATE_SUSPENDED);
+    CLEANUP_FD int entry_fd = entry_open(&h->backend->entries, h->key);
+    if (entry_fd < 0)
+        return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id);
+    if (entry_write(entry_fd, "suspended", "", 0) != 0)
+        return call_fail_errno(call, errno, "suspend: sandbox %s", h->id);
+    sbx_status status = guest_suspend(h->link, call);
+    if (status != SBX_OK)
+        (void)entry_drop(entry_fd, "suspended");
+    return status;
+}
+
+static sbx_status resume(struct sbx_handle *h, struct sbx_call *call)
+{
+    if (h->link == NULL)
+        return pause_container(h, call, "unpause", SBX_STATE_RUNNING);
+    sbx_status status = guest_resume(h->link, call);
+    CLEANUP_FD int entry_fd = status == SBX_OK ? entry_open(&h->backend->entries, h->key) : -1;
+    if (entry_fd >= 0)
+        (void)entry_drop(entry_fd, "suspended");
+    return status;
+}
+
+/* --- tables ------------------------------------------------------------------------------------------------------ */
+
+static const struct sbx_keepalive_ops keepalive_ops = {.size = sizeof keepalive_ops, .keep_alive = keep_alive};
+static const struct sbx_suspend_ops suspend_ops = {.size = sizeof suspend_ops, .suspend = suspend, .resume = resume};
+
+const void *handle_extension(const char *id)
+{
+    if (id != NULL && strcmp(id, SBX_EXT_KEEPALIVE) == 0)
+        return &keepalive_ops;
+    if (id != NULL && strcmp(id, SBX_EXT_SUSPEND) == 0)
+        return &suspend_ops;
+    const void *table = snapshot_extension(id);
+    return table != NULL ? table : guest_slot_extension(id);
+}
+
+static uint32_t handle_support(struct sbx_handle *h, const char *id)
+{
+    int offered = handle_extension(id) != NULL &&
+                  (h->link != NULL || strcmp(id, SBX_EXT_SUSPEND) == 0 || strcmp(id, SBX_EXT_SNAPSHOT) == 0);
+    return offered ? SBX_SUPPORT_NATIVE : SBX_SUPPORT_NONE;
+}
+
+const struct sbx_handle_ops handle_ops = {
+    .size = sizeof handle_ops,
+    .id = handle_id,
+    .release = handle_release,
+    .remove = handle_remove,
+    .support = handle_support,
+    .info = handle_info,
+    .exec = handle_exec,
+    .read_file = guest_slot_read_file,
+    .write_file = guest_slot_write_file,
+};

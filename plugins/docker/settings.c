@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * settings.c - the configuration of an instance, and what Docker's own environment variables say where it is silent.
+ */
+#include "plugins/docker/docker.h"
+
+enum { PROCESSES_DEFAULT = 4096, TIMEOUT_MS = 300000 };
+
+#define KEY(name_, type_, fallback_, help_)                                                                            \
+    &(const struct sbx_config_key)                                                                                     \
+    {                                                                                                                  \
+        .size = sizeof(struct sbx_config_key), .type = (type_), .name = (name_), .fallback = (fallback_),              \
+        .help = (help_)                                                                                                \
+    }
+
+const struct sbx_config_key *const settings_keys[] = {
+    KEY("host", SBX_KEY_STRING, NULL, "the daemon: unix:///path or tcp://host:port; default $DOCKER_HOST"),
+    KEY("cert_path", SBX_KEY_PATH, NULL, "folder with ca.pem, cert.pem and key.pem; default $DOCKER_CERT_PATH"),
+    KEY("tls_verify", SBX_KEY_BOOL, "yes", "check the daemon's certificate; no is for tests alone"),
+    KEY("image", SBX_KEY_STRING, NULL, "image of sandboxes made without one; default $SANDBOX_IMAGE"),
+    KEY("pull", SBX_KEY_STRING, "missing", "when the daemon pulls an image: missing, never or always"),
+    KEY("guest", SBX_KEY_PATH, NULL, "the sbx-guest program; the installation's own by default"),
+    KEY("network", SBX_KEY_STRING, "none", "none (loopback only) or full"),
+    KEY("network_name", SBX_KEY_STRING, "bridge", "the daemon's network for sandboxes with a network"),
+    KEY("workdir", SBX_KEY_STRING, "/workspace", "working directory of sandboxes that name none; made if missing"),
+    KEY("timeout", SBX_KEY_SECONDS, "5m", "limit of commands that name none; 0: no limit"),
+    KEY("max_processes", SBX_KEY_INT, "4096", "processes and threads of one sandbox; 0: no limit"),
+    KEY("read_only", SBX_KEY_BOOL, "no", "sandboxes cannot write to their image's files"),
+    KEY("runtime", SBX_KEY_STRING, NULL, "OCI runtime, such as runc or crun; default the daemon's"),
+    KEY("runtime_dir", SBX_KEY_PATH, NULL, "folder for the guests' sockets; default $XDG_RUNTIME_DIR, root /run"),
+    NULL,
+};
+
+static sbx_status no_memory(struct sbx_call *call)
+{
+    return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
+}
+
+/* *out is a copy of the key's value, or of `fallback`, or NULL. */
+static int copy(const struct sbx_open_args *args, const char *key, const char *fallback, char **out)
+{
+    const char *value = config_get(args, key);
+    if (value == NULL || value[0] == '\0')
+        value = fallback;
+    *out = value == NULL ? NULL : strdup(value);
+    return value == NULL || *out != NULL ? 0 : -1;
+}
+
+static const char *environment(const char *name)
+{
+    const char *value = secure_getenv(name);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* The index of a word, or an error that names key and words. */
+static sbx_status take_word(const struct sbx_open_args *args, const char *key, const char *const *words,
+                            uint32_t *index, struct sbx_call *call)
+{
+    const char *value = config_get(args, key);
+    *index = 0;
+    for (uint32_t i = 0; value != NULL && words[i] != NULL; i++)
+        if (strcmp(value, words[i]) == 0) {
+            *index = i;
+            return SBX_OK;
+        }
+    if (value == NULL)
+        return SBX_OK;
+    return call_fail(call, SBX_E_CONFIG, "%s: '%s' is not one of: %s, %s%s%s", key, value, words[0], words[1],
+                     words[2] == NULL ? "" : ", ", words[2] == NULL ? "" : words[2]);
+}
+
+/* --- the daemon -------------------------------------------------------------------------------------------------- */
+
+static int starts(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static char *file_below(const char *folder, const char *name)
+{
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
+static char *home_certificates(void)
+{
+    const char *home = environment("HOME");
+    return home == NULL ? NULL : file_below(home, ".docker");
+}
+
+/* Each of the three must be there: a connection with less would fail in ways that say little. */
+static sbx_status take_certificates(struct settings *s, const char *folder, struct sbx_call *call)
+{
+    s->ca = file_below(folder, "ca.pem");
+    s->cert = file_below(folder, "cert.pem");
+    s->key = file_below(folder, "key.pem");
+    const char *const all[] = {s->ca, s->cert, s->key};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (all[i] == NULL)
+            return no_memory(call);
+        if (access(all[i], R_OK) != 0)
+            return call_fail(call, SBX_E_AUTH, "open: no readable certificate or key '%s'", all[i]);
+    }
+    return SBX_OK;
+}
+
+static sbx_status take_tls(struct settings *s, const struct sbx_open_args *args, int *is_tls, struct sbx_call *call)
+{
+    CLEANUP_FREE char *at_home = NULL;
+    const char *folder = config_get(args, "cert_path");
+    if (folder == NULL)
+        folder = environment("DOCKER_CERT_PATH");
+    *is_tls = folder != NULL || environment("DOCKER_TLS_VERIFY") != NULL;
+    if (!*is_tls)
+        return SBX_OK;
+    if (folder == NULL) {
+        at_home = home_certificates();
+        folder = at_home;
+    }
+    s->no_verify = !config_get_bool(args, "tls_verify", 1);
+    return folder == NULL ? SBX_OK : take_certificates(s, folder, call);
+}
+
+static sbx_status take_tcp(struct settings *s, const char *rest, int is_tls, struct sbx_call *call)
+{
+    size_t len = strcspn(rest, "/");
+    if (len == 0 || len > 255 || rest[len + (rest[len] == '/')] != '\0' ||
+        strspn(rest, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") != len)
+        return call_fail(call, SBX_E_CONFIG, "host: '%s' is no HOST:PORT", rest);
+    const char *colon = strrchr(rest, ':');
+    int has_port = colon != NULL && strchr(colon, ']') == NULL;
+    if (asprintf(&s->base, "%s://%.*s%s", is_tls ? "https" : "http", (int)len, rest,
+                 has_port ? ""
+                 : is_tls ? ":2376"
+                          : ":2375") < 0) {
+        s->base = NULL;
+        return no_memory(call);
+    }
+    return SBX_OK;
+}
+
+static sbx_status take_host(struct settings *s, const struct sbx_open_args *args, struct sbx_call *call)
+{
+    int is_tls = 0;
+    const char *host = config_get(args, "host");
+    if (host == NULL)
+        host = environment("DOCKER_HOST");
+    if (host == NULL)
+        host = "unix:///var/run/docker.sock";
+    if (starts(host, "unix://")) {
+        if (host[7] != '/' || strlen(host + 7) > 107)
+            return call_fail(call, SBX_E_CONFIG, "host: '%s' needs an absolute path of at most 107 bytes", host);
+        s->socket = strdup(host + 7);
+        s->base = strdup("http://docker");
+        return s->socket == NULL || s->base == NULL ? no_memory(call) : SBX_OK;
+    }
+    sbx_status status = take_tls(s, args, &is_tls, call);
+    if (status != SBX_OK)
+        return status;
+    if (starts(host, "tcp://"))
+        return take_tcp(s, host + 6, is_tls, call);
+    if (starts(host, "https://"))
+        return take_tcp(s, host + 8, 1, call);
+    if (starts(host, "http://") && !is_tls)
+        return take_tcp(s, host + 7, 0, call);
+    return call_fail(call, SBX_E_CONFIG, "host: '%s' is neither unix:///path nor tcp://host:port", host);
+}
+
+/* --- everything -------------------------------------------------------------------------------------------------- */
+
+static sbx_status take_numbers(struct settings *s, const struct sbx_open_args *args, struct sbx_call *call)
+{
+    static const char *const networks[] = {"none", "full", NULL};
+    static const char *const pulls[] = {"missing", "never", "always", NULL};
+    uint32_t network = 0;
+    sbx_status status = take_word(args, "network", networks, &network, call);
+    s->network = network == 0 ? SBX_NET_NONE : SBX_NET_FULL;
+    if (status == SBX_OK)
+        status = take_word(args, "pull", pulls, &s->pull, call);
+    int64_t processes = config_get_int(args, "max_processes", PROCESSES_DEFAULT);
+    if (status == SBX_OK && (processes < 0 || processes > INT32_MAX))
+        status = call_fail(call, SBX_E_CONFIG, "max_processes: %lld is not between 0 and %d", (long long)processes,
+                           INT32_MAX);
+    s->processes = (uint32_t)processes;
+    int64_t timeout = config_get_ms(args, "timeout", TIMEOUT_MS);
+    s->timeout_ms = (uint32_t)(timeout > UINT32_MAX ? UINT32_MAX : timeout);
+    s->read_only = config_get_bool(args, "read_only", 0);
+    return status;
+}
+
+sbx_status settings_init(struct settings *s, const struct sbx_open_args *args, const struct sbx_host *host,
+                         struct sbx_call *call)
+{
+    memset(s, 0, sizeof *s);
+    sbx_status status = config_check(args, settings_keys, call);
+    if (status == SBX_OK)
+        status = take_numbers(s, args, call);
+    if (status == SBX_OK)
+        status = take_host(s, args, call);
+    if (status != SBX_OK)
+        return status;
+    s->guest = guest_find(config_get(args, "guest"));
+    if (copy(args, "image", environment("SANDBOX_IMAGE"), &s->image) != 0 ||
+        copy(args, "workdir", "/workspace", &s->workdir) != 0 ||
+        copy(args, "network_name", "bridge", &s->network_name) != 0 || copy(args, "runtime", NULL, &s->runtime) != 0 ||
+        copy(args, "runtime_dir", NULL, &s->runtime_dir) != 0 || s->guest == NULL)
+        return no_memory(call);
+    if (s->no_verify && host != NULL && host->log != NULL)
+        host->log(host->user, SBX_LOG_WARN, "open", "tls_verify = no: the daemon's certificate is not checked");
+    return SBX_OK;
+}
+
+void settings_finish(struct settings *s)
+{
+    char *const texts[] = {s->socket, s->base,    s->ca,           s->cert,        s->key,    s->image,
+                           s->guest,  s->workdir, s->network_name, s->runtime_dir, s->runtime};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free(texts[i]);
+    memset(s, 0, sizeof *s);
+}

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2154
+# What is the docker provider's own. The library of the behaviour suite (tests/contracts/lib.sh) is there.
+
+native() { printf '%s\n' "${BOX#docker/}"; }
+asked() { docker inspect --format "$1" "$(native)"; }
+ours() { docker ps -aq --filter "label=sbx-docker.scope=$(cut -c1-12 /etc/machine-id 2>/dev/null || echo local):$T/run/sbx/docker/docker"; }
+no_container_is_left() {
+    local i
+    for i in $(seq 50); do
+        [ -n "$(ours)" ] || return 0
+        sleep 0.1
+    done
+    fail "containers are left: $(ours)"
+}
+
+the_container_has_what_create_asked_for() {
+    new_box --memory 64M --cpus 0.5 --label team=red --env SECRET=hush --name "box-$$"
+    try 0 asked '{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}} {{.HostConfig.PidsLimit}}'
+    output '67108864 67108864 500000000 4096'
+    try 0 asked '{{.Config.NetworkDisabled}} {{.HostConfig.NetworkMode}} {{.HostConfig.AutoRemove}} {{.Name}}'
+    output "true none true /box-$$"
+    try 0 asked '{{index .Config.Labels "team"}} {{len .HostConfig.Binds}} {{range .Mounts}}{{.Destination}}={{.RW}} {{end}}'
+    tr ' ' '\n' <"$T/out" | sort | xargs >"$T/sorted"
+    mv "$T/sorted" "$T/out"
+    output '/.sbx/guest=false /.sbx/run=false 0 red'
+    docker inspect "$(native)" | grep -q hush && fail "a variable stands in the container's definition"
+    try 0 sh_box 'echo $SECRET'
+    output hush
+}
+
+commands_act_as_the_images_user_with_its_variables() {
+    BOX=$(sbx create --provider docker --image sbx-test/user) || fail "create"
+    try 0 sh_box 'id -un; id -g; id -G; echo $COLOUR $HOME; pwd; touch mine && stat -c %U mine .'
+    printf 'app\n1000\n1000 2000\nblue /home/app\n/workspace\napp\napp\n' | exact
+    try 0 sbx exec --user root "$BOX" -- sh -c 'id -u; grep -c "CapEff:.0000000000000000" /proc/self/status; true'
+    printf '0\n0\n' | exact
+    try 0 sh_box 'grep -c "CapEff:.0000000000000000" /proc/self/status'
+    output 1
+    try 1 sh_box 'echo x >/etc/new'
+}
+
+root_of_a_container_may_change_owners() {
+    new_box
+    try 0 sh_box 'touch f && chown 1000:1000 f && stat -c %u f && cat /proc/1/environ >/dev/null 2>&1 || echo closed'
+    printf '1000\nclosed\n' | exact
+}
+
+an_empty_image_works() {
+    BOX=$(sbx create --provider docker --image sbx-test/empty) || fail "create"
+    try 0 sbx cp "$SBX_TEST_BUILD/bin/sbx-guest" "$BOX:/program"
+    try 0 in_box /program version
+    output "$("$SBX_TEST_BUILD/bin/sbx-guest" version)"
+    try 127 sh_box true
+}
+
+an_image_that_is_not_there_is_named() {
+    try 125 sbx create --provider docker --image sbx-test/none:7
+    one_error_line
+    errors_with 'sbx-test/none:7'
+    no_container_is_left
+    printf '[provider docker]\nplugin = docker\npull = never\n' >"$T/my.ini"
+    try 125 sbx --config "$T/my.ini" create --provider docker --image sbx-test/none:7
+    errors_with 'No such image'
+}
+
+an_unknown_user_of_create_is_told() {
+    try 125 sbx create --provider docker --image sbx-test/busy --user nobody-here
+    one_error_line
+    errors_with nobody-here
+    no_container_is_left
+}
+
+what_the_guest_is_given_cannot_be_changed_inside() {
+    new_box
+    try 1 sh_box 'echo x >/.sbx/guest'
+    try 1 sh_box 'rm -f /.sbx/run/sock || exit 1'
+    try 1 sh_box 'mount -o remount,rw /.sbx/run'
+    try 0 sh_box 'ls /.sbx/run'
+    output sock
+}
+
+nobody_inside_is_served_by_the_guest() {
+    BOX=$(sbx create --provider docker --image sbx-test/user --user root) || fail "create"
+    need_in_box perl
+    try 0 in_box perl -e 'use Socket; $SIG{PIPE} = "IGNORE"; socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, pack_sockaddr_un("/.sbx/run/sock")) or die;
+        syswrite S, "x" x 64; print sysread(S, $_, 10) // "reset", "\n"'
+    grep -qxE '0|reset' "$T/out" || fail "it was answered: $(cat "$T/out")"
+    try 0 in_box true
+}
+
+the_daemon_removes_what_ended() {
+    new_box
+    docker kill "$(native)" >/dev/null || fail "kill"
+    no_container_is_left
+    try 125 in_box true
+    errors_with 'no such sandbox'
+    try 0 sbx ls -q
+    [ ! -s "$T/out" ] || fail "it is listed"
+    [ -z "$(find "$T/run" -type f)" ] || fail "files are left: $(find "$T/run" -type f)"
+}
+
+a_bound_sandbox_ends_with_its_process() {
+    local i
+    for i in 1 2 3 4 5 6; do
+        "$SBXCTL" run --provider docker -- sleep 60 >/dev/null 2>&1 &
+        sleep "0.$((i * 4))"
+        kill -KILL $!
+        wait $! 2>/dev/null
+    done
+    sleep 1
+    try 0 sbx gc
+    no_container_is_left
+}
+
+suspended_is_a_state_of_its_own() {
+    new_box
+    try 0 sbx suspend "$BOX"
+    try 0 sbx suspend "$BOX"
+    try 0 sbx inspect --json "$BOX"
+    json_has state '"suspended"'
+    START=$(now_ms)
+    try 125 in_box true
+    took_between 0 3000
+    errors_with 'not running'
+    try 0 sbx ls --state suspended -q
+    output "$BOX"
+    try 0 sbx resume "$BOX"
+    try 0 sbx resume "$BOX"
+    try 0 in_box true
+    try 0 sbx suspend "$BOX"
+    try 0 sbx rm "$BOX"
+    no_container_is_left
+}
+
+a_longer_life_is_told_and_kept() {
+    new_box --lifetime 3
+    try 0 sbx keep-alive --for 60 "$BOX"
+    sleep 3.5
+    try 0 in_box true
+    try 0 sbx inspect --json "$BOX"
+    [ "$(tr -d ' \n' <"$T/out" | sed -n 's/.*"expires_ms":\([0-9]*\).*/\1/p')" -gt "$(($(now_ms) + 40000))" ] || fail "the end is told wrong"
+}
+
+a_taken_name_is_told() {
+    new_box --name "same-$$"
+    try 125 sbx create --provider docker --name "same-$$"
+    errors_with "same-$$"
+    try 0 sbx exec "docker/same-$$" -- true
+    try 0 sbx exec "docker/$(native | cut -c1-12)" -- true
+}
+
+other_peoples_containers_are_left_alone() {
+    local theirs
+    theirs=$(docker run -d --network none --name "theirs-$$" sbx-test/busy sleep 600) || fail "docker run"
+    try 0 sbx ls -q
+    [ ! -s "$T/out" ] || fail "it is listed"
+    try 0 sbx gc --all
+    try 0 sbx inspect --json "docker/theirs-$$"
+    json_has state '"running"'
+    try 125 sbx exec "docker/theirs-$$" -- true
+    errors_with 'was not made here'
+    [ "$(docker inspect --format '{{.State.Running}}' "$theirs")" = true ] || fail "it was ended"
+    docker rm -f "$theirs" >/dev/null
+}
+
+a_read_only_sandbox_can_write_to_tmp_alone() {
+    printf '[provider docker]\nplugin = docker\nread_only = yes\n' >"$T/my.ini"
+    BOX=$(sbx --config "$T/my.ini" create --provider docker) || fail "create"
+    try 1 sh_box 'echo x >/etc/x'
+    try 0 sh_box 'echo x >/tmp/x; pwd'
+    output /workspace
+}
+
+a_missing_daemon_is_one_clear_error() {
+    export DOCKER_HOST=unix://$T/none.sock
+    START=$(now_ms)
+    try 125 sbx run --provider docker -- true
+    took_between 0 2000
+    one_error_line
+    errors_with "cannot reach '$T/none.sock'"
+    try 0 sbx providers
+    grep -qE '^docker .*cannot reach' "$T/out" || fail "the problem is not shown"
+    grep -qE '^CAPABILITY +local$' "$T/out" || fail "a provider of no use has a column"
+    try 0 sbx ls
+    no_errors
+    try 0 sbx gc
+    no_errors
+}
+
+without_a_word_local_stays_the_default_and_docker_is_not_loaded() {
+    command -v strace >/dev/null || skip "strace is not installed"
+    strace -f -e trace=openat -o "$T/trace" "$SBXCTL" run -- true || fail "run"
+    grep -q 'local\.so' "$T/trace" || fail "local was not used"
+    grep -E 'docker\.so|libcurl' "$T/trace" && fail "it was loaded"
+    return 0
+}
+
+snapshots_hold_the_files_and_nothing_else_of_the_sandbox() {
+    local image
+    try 0 "$SBX_TEST_BUILD/tests/docker/docker_snapshot"
+    image=$(cat "$T/out")
+    image=${image#docker/}
+    try 0 docker inspect --format '{{.Config.User}} {{.Config.Entrypoint}} {{.Config.Cmd}} {{.Config.WorkingDir}}' "$image"
+    output 'app [/bin/false] [never] /home/app'
+    try 0 docker inspect --format '{{index .Config.Labels "made.by"}}{{index .Config.Labels "team"}}' "$image"
+    output image
+    docker inspect "$image" | grep hush && fail "a variable of create is in it"
+    try 0 docker inspect --format '{{json .Config}}' "$image"
+    grep -E 'sbx/guest|"sbx.managed":"1"' "$T/out" && fail "something of the sandbox is in it"
+    docker rmi "$image" >/dev/null
+    no_container_is_left
+}
+
+a_daemon_over_tls_is_checked_and_checks_us() {
+    local tls
+    tls=$(cat "$SBX_TEST_ENGINE")/tls
+    [ -s "$tls/address" ] || skip "openssl is not installed, so the daemon has no certificates"
+    DOCKER_HOST=tcp://$(cat "$tls/address")
+    export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=$tls
+    try 0 run_box -- echo over TLS
+    output 'over TLS'
+    export DOCKER_CERT_PATH=$tls/other # its authority did not sign the daemon's certificate
+    try 125 run_box -- true
+    one_error_line
+    errors_with certificate
+    cp "$tls/ca.pem" "$T/"
+    cp "$tls/server.pem" "$T/cert.pem"
+    cp "$tls/server-key.pem" "$T/key.pem"
+    export DOCKER_CERT_PATH=$T # signed, but not for a client
+    try 125 run_box -- true
+    one_error_line
+    errors_with certificate
+    rm "$T/key.pem"
+    try 125 run_box -- true
+    errors_with "$T/key.pem"
+    printf '[provider docker]\nplugin = docker\nhost = tcp://%s\ncert_path = %s\ntls_verify = no\n' \
+        "$(cat "$tls/address")" "$tls/other" >"$T/my.ini"
+    try 0 sbx --config "$T/my.ini" run --provider docker -- true
+    errors_with 'is not checked'
+}
