@@ -223,6 +223,27 @@ static int fail(const char *what)
     return 1;
 }
 
+static int serve(struct arguments *a)
+{
+    struct guest *g = &a->g;
+    settle_process(g->keep_caps);
+    if (user_default(g, a->user, a->user_name, a->home) != 0)
+        return usage("bad value of", "--user");
+    if (g->user.foreign && geteuid() != 0)
+        return usage("this guest is not root and cannot serve user", a->user);
+    if (a->make_workdir && meet_workdir(g) != 0)
+        return fail(g->workdir);
+    if (a->meet != NULL && meet_take(g, a->meet) != 0)
+        return fail(a->meet);
+    if (settle_descriptors(g) != 0)
+        return fail("descriptors");
+    g->null_fd = open_null();
+    g->is_init = getpid() == 1;
+    if (a->lifetime_ms > 0)
+        g->deadline_ns = clock_boot_ns() + a->lifetime_ms * 1000000;
+    return loop_run(g) == 0 ? 0 : fail("cannot start");
+}
+
 int main(int argc, char **argv)
 {
     struct arguments a = {.g = {.listen_fd = -1, .ready_fd = -1, .lifeline_fd = -1, .workdir = "/"}};
@@ -234,22 +255,5 @@ int main(int argc, char **argv)
     if (argc >= 2 && chore_is(argv[1]))
         return chore_main(argc, argv);
     int bad = parse(argc, argv, &a);
-    if (bad != 0)
-        return bad;
-    settle_process(a.g.keep_caps);
-    if (user_default(&a.g, a.user, a.user_name, a.home) != 0)
-        return usage("bad value of", "--user");
-    if (a.g.user.foreign && geteuid() != 0)
-        return usage("this guest is not root and cannot serve user", a.user);
-    if (a.make_workdir && meet_workdir(&a.g) != 0)
-        return fail(a.g.workdir);
-    if (a.meet != NULL && meet_take(&a.g, a.meet) != 0)
-        return fail(a.meet);
-    if (settle_descriptors(&a.g) != 0)
-        return fail("descriptors");
-    a.g.null_fd = open_null();
-    a.g.is_init = getpid() == 1;
-    if (a.lifetime_ms > 0)
-        a.g.deadline_ns = clock_boot_ns() + a.lifetime_ms * 1000000;
-    return loop_run(&a.g) == 0 ? 0 : fail("cannot start");
+    return bad != 0 ? bad : serve(&a);
 }

@@ -15,9 +15,9 @@ struct doctor {
     struct cmd *c;
     struct check *checks;
     size_t count;
-    int failed; /* no memory */
+    int failed;     /* no memory */
     unsigned files; /* of configuration */
-    int local;  /* an instance of the local provider is configured */
+    int local;      /* an instance of the local provider is configured */
 };
 
 static struct check *add(struct doctor *d, const char *name)

@@ -77,8 +77,8 @@ sbx_status context_open_instance(struct instance *instance, struct sbx_call *cal
 /* Whether the backend offers a capability by itself. */
 int context_offers(const struct instance *instance, const char *capability);
 
-/* How loudly to tell who asks for all instances that this one failed: one that is merely installed, named by no file, may
- * well be of no use here. */
+/* How loudly to tell who asks for all instances that this one failed: one that is merely installed, named by no file,
+ * may well be of no use here. */
 int32_t context_failure_level(const struct instance *instance, sbx_status status);
 
 #endif /* SBX_HOST_CONTEXT_H */

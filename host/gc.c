@@ -132,7 +132,8 @@ static void sweep_instance(struct sweep *s, const char *instance)
         return;
     }
     const struct instance *found = context_find(s->ctx, instance, strlen(instance));
-    log_line(s->ctx->log, found == NULL ? SBX_LOG_WARN : context_failure_level(found, status), "gc", "%s", error.message);
+    log_line(s->ctx->log, found == NULL ? SBX_LOG_WARN : context_failure_level(found, status), "gc", "%s",
+             error.message);
     if (s->unreached.code == SBX_OK || status == SBX_E_CANCELLED || status == SBX_E_TIMEOUT)
         s->unreached = error;
 }

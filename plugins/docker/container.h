@@ -14,6 +14,8 @@
 #define LABEL_INSTANCE LABEL_PREFIX "instance"
 #define LABEL_SCOPE    LABEL_PREFIX "scope"
 #define LABEL_TOKEN    LABEL_PREFIX "token"
+#define LABEL_WORKDIR  LABEL_PREFIX "workdir" /* what commands begin with; a snapshot has them too */
+#define LABEL_USER     LABEL_PREFIX "user"
 /* Of images that are snapshots. */
 #define LABEL_SNAPSHOT LABEL_PREFIX "snapshot"
 #define LABEL_NAME     LABEL_PREFIX "name"

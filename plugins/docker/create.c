@@ -60,12 +60,26 @@ static sbx_status get_image(struct making *m)
             status = inspect_image(m);
     }
     m->call = call;
-    if (status == SBX_E_NOT_FOUND && m->args.snapshot != NULL)
+    if (m->args.snapshot != NULL &&
+        (status == SBX_E_NOT_FOUND || (status == SBX_OK && !snapshot_is_one(m->b, m->image_json))))
         return call_fail(call, SBX_E_NOT_FOUND, "create: no such snapshot: %s", m->args.snapshot);
     if (status != SBX_OK)
         call_pass_error(call, &error);
-    m->user = m->args.user != NULL ? m->args.user : json_text(json_member(m->image_json, "Config"), "User");
     return status;
+}
+
+/* Where create says nothing, user and directory are those of the snapshot's sandbox, or the image's user. */
+static sbx_status take_defaults(struct making *m)
+{
+    const struct cJSON *config = json_member(m->image_json, "Config");
+    const struct cJSON *labels = m->args.snapshot != NULL ? json_member(config, "Labels") : NULL;
+    const char *user = json_text(labels, LABEL_USER), *workdir = json_text(labels, LABEL_WORKDIR);
+    if (user == NULL || user[0] == '\0')
+        user = json_text(config, "User");
+    m->user = m->args.user != NULL ? m->args.user : user;
+    if (m->args.workdir == NULL && workdir != NULL && workdir[0] != '\0')
+        m->workdir = workdir;
+    return plan_check_workdir(m);
 }
 
 /* --- making ------------------------------------------------------------------------------------------------------ */
@@ -318,6 +332,8 @@ sbx_status create_container(struct sbx_backend *b, struct sbx_call *call, const 
         status = plan_check(&m);
     if (status == SBX_OK)
         status = get_image(&m);
+    if (status == SBX_OK)
+        status = take_defaults(&m);
     if (status == SBX_OK)
         status = make_entry(&m);
     if (status == SBX_OK)

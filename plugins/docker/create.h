@@ -32,6 +32,7 @@ struct making {
 
 /* plan.c: everything that can be refused without asking the daemon; chooses the name. */
 sbx_status plan_check(struct making *m);
+sbx_status plan_check_workdir(const struct making *m);
 /* The body of the create request; SBX_E_INVALID for text that JSON cannot carry. */
 sbx_status plan_body(struct making *m, struct buf *body);
 /* The variables of every command, the image's first, each with its NUL. */

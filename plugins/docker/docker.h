@@ -81,6 +81,8 @@ extern const struct sbx_handle_ops handle_ops;
 const void *handle_extension(const char *id);
 /* snapshot.c */
 const void *snapshot_extension(const char *id);
+/* Whether an image, as inspected, is a snapshot of this instance that was not removed. */
+int snapshot_is_one(const struct sbx_backend *b, const struct cJSON *image);
 /* A handle to the container `id`, whose entry is `key`. */
 sbx_status handle_make(struct sbx_backend *b, const char *id, const char *key, int has_memory_limit,
                        struct sbx_call *call, struct sbx_handle **out);

@@ -44,12 +44,13 @@ static sbx_status check_unsupported(const struct sbx_create_args *args, struct s
     return SBX_OK;
 }
 
-static sbx_status check_workdir(const char *workdir, struct sbx_call *call)
+sbx_status plan_check_workdir(const struct making *m)
 {
+    const char *workdir = m->workdir;
     size_t len = strlen(workdir);
     if (workdir[0] != '/' || len >= 1024 || strstr(workdir, "/../") != NULL ||
         (len > 2 && strcmp(workdir + len - 3, "/..") == 0) || strncmp(workdir, "/proc", 5) == 0)
-        return call_fail(call, SBX_E_INVALID,
+        return call_fail(m->call, SBX_E_INVALID,
                          "create: working directory '%s' must be an absolute path without dots, outside of /proc",
                          workdir);
     return SBX_OK;
@@ -106,7 +107,7 @@ sbx_status plan_check(struct making *m)
     if (status == SBX_OK)
         status = check_pairs(&m->args.metadata, "a label", m->call);
     if (status == SBX_OK)
-        status = check_workdir(m->workdir, m->call);
+        status = plan_check_workdir(m);
     if (status == SBX_OK)
         status = choose_name(m);
     if (status != SBX_OK)
@@ -165,6 +166,8 @@ static void put_labels(const struct making *m, struct buf *body)
     put_pair(body, ",", LABEL_INSTANCE, m->b->instance);
     put_pair(body, ",", LABEL_SCOPE, m->b->entries.scope);
     put_pair(body, ",", LABEL_TOKEN, m->args.client_token != NULL ? m->args.client_token : "");
+    put_pair(body, ",", LABEL_WORKDIR, m->workdir);
+    put_pair(body, ",", LABEL_USER, m->user != NULL ? m->user : "");
     for (size_t i = 0; i < m->args.metadata.count; i++)
         put_pair(body, ",", m->args.metadata.items[i].key, m->args.metadata.items[i].value);
     (void)buf_text(body, "}");

@@ -47,12 +47,18 @@ static sbx_status report(const char *id, int64_t created_ms, const struct cJSON 
     return SBX_OK;
 }
 
-static int is_ours(struct sbx_backend *b, const struct cJSON *labels)
+static int is_ours(const struct sbx_backend *b, const struct cJSON *labels)
 {
     const char *mark = json_text(labels, LABEL_SNAPSHOT), *instance = json_text(labels, LABEL_INSTANCE);
     const char *scope = json_text(labels, LABEL_SCOPE);
     return mark != NULL && strcmp(mark, "1") == 0 && instance != NULL && strcmp(instance, b->instance) == 0 &&
            scope != NULL && strcmp(scope, b->entries.scope) == 0;
+}
+
+int snapshot_is_one(const struct sbx_backend *b, const struct cJSON *image)
+{
+    return is_ours(b, json_member(json_member(image, "Config"), "Labels")) &&
+           json_first(json_member(image, "RepoTags")) != NULL;
 }
 
 static sbx_status no_snapshot(const char *id, struct sbx_call *call)
@@ -69,9 +75,7 @@ static sbx_status inspect(struct sbx_backend *b, struct sbx_call *call, const ch
     (void)snprintf(path, sizeof path, "/images/%s/json", id);
     const struct engine_request request = {.what = "snapshot", .path = path, .reply_limit = IMAGE_LIMIT};
     sbx_status status = engine_run(&b->engine, call, &request, json);
-    if (status == SBX_E_NOT_FOUND ||
-        (status == SBX_OK && (!is_ours(b, json_member(json_member(*json, "Config"), "Labels")) ||
-                              json_first(json_member(*json, "RepoTags")) == NULL)))
+    if (status == SBX_E_NOT_FOUND || (status == SBX_OK && !snapshot_is_one(b, *json)))
         return no_snapshot(id, call);
     return status;
 }
@@ -124,6 +128,11 @@ static void put_labels(struct sbx_backend *b, const struct sbx_snapshot_args *ar
     put_label(body, LABEL_KEY, "");
     put_label(body, LABEL_TOKEN, "");
     put_label(body, LABEL_NAME, args->name != NULL ? args->name : "");
+    static const char *const kept[] = {LABEL_WORKDIR, LABEL_USER};
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        const char *value = json_text(container, kept[i]);
+        put_label(body, kept[i], value != NULL ? value : "");
+    }
     put_metadata(body, &args->metadata);
     for (const struct cJSON *label = json_first(container); label != NULL; label = json_next(label)) {
         const char *value = json_text(image, json_key(label));

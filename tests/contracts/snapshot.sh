@@ -44,8 +44,14 @@ of two lines" && echo one >a/b/.c/f && ln a/b/.c/f a/hard && ln a/hard ~/other |
         try 0 in_box sh -c "$look" sh "$dir"
         exact <"$T/before${dir////-}"
     done
-    try 0 sh_box 'stat -c %Y bytes a/b; [ "$(stat -c %b holes)" -lt 100 ] && tail -c 4 holes; [ a/hard -ef a/b/.c/f ] && echo linked'
+    try 0 sh_box 'stat -c %Y bytes a/b; tail -c 4 holes; [ a/hard -ef a/b/.c/f ] && echo linked'
     printf '%s\n%s\nend\nlinked\n' "$(date -d '2001-02-03 04:05:06' +%s)" "$(date -d '2001-02-03 04:05:06' +%s)" | exact
+    if [ "$PROVIDER" = docker ]; then # its layers keep no holes, and a write to a layer's file parts it from its links
+        try 0 sh_box 'chmod 700 closed closed/f && cat closed/f'
+        output in
+        return 0
+    fi
+    try 0 sh_box '[ "$(stat -c %b holes)" -lt 100 ]'
     try 0 sh_box 'chmod 700 closed closed/f && cat closed/f && echo more >>a/hard && cat a/b/.c/f'
     printf 'in\none\nmore\n' | exact
 }
@@ -119,6 +125,7 @@ snapshot_keeps_image_directory_and_user() {
     box_of_snapshot
     try 0 sh_box 'pwd; cat kept'
     printf '/srv/app\ndata\n' | exact
+    [ "$PROVIDER" = local ] || return 0
     try 125 sbx create --snapshot "$SNAP" --cwd /workspace
     one_error_line
     errors_with /srv/app
@@ -128,7 +135,7 @@ snapshot_of_a_sandbox_with_a_disk_limit() {
     need_snapshots
     sbx create --provider "$PROVIDER" --disk 32M >"$T/out" 2>"$T/err" || skip "no disk limit here: $(cat "$T/err")"
     BOX=$(cat "$T/out")
-    try 0 sh_box 'echo w >file; echo h >~/file; echo t >/tmp/file; head -c 8M /dev/urandom >big; md5sum big >sum'
+    try 0 sh_box 'echo w >file; echo h >~/file; echo t >/tmp/file; head -c 8388608 /dev/urandom >big; md5sum big >sum'
     new_snapshot
     box_of_snapshot
     try 0 sh_box 'cat file ~/file /tmp/file; md5sum -c sum'
@@ -176,7 +183,7 @@ snapshot_of_a_suspended_sandbox_leaves_it_so() {
 interrupted_snapshot_counts_for_nothing() {
     need_snapshots
     new_box
-    try 0 sh_box 'head -c 120M /dev/zero >big; i=0; while [ $i -lt 400 ]; do echo $i >f$i; i=$((i + 1)); done
+    try 0 sh_box 'head -c 125829120 /dev/zero >big; i=0; while [ $i -lt 400 ]; do echo $i >f$i; i=$((i + 1)); done
         (while :; do echo x >>grows; sleep 0.01; done) >/dev/null 2>&1 &'
     local i wait
     for i in 1 2 3 4 5 6; do
@@ -206,7 +213,7 @@ interrupted_snapshot_counts_for_nothing() {
 removed_while_it_is_copied_is_no_snapshot() {
     need_snapshots
     new_box
-    try 0 sh_box 'i=0; while [ $i -lt 3000 ]; do echo $i >f$i; i=$((i + 1)); done; head -c 60M /dev/zero >big'
+    try 0 sh_box 'i=0; while [ $i -lt 3000 ]; do echo $i >f$i; i=$((i + 1)); done; head -c 62914560 /dev/zero >big'
     sbx snapshot create "$BOX" >"$T/out2" 2>"$T/err2" &
     local client=$! code
     sleep 0.02
@@ -229,12 +236,14 @@ removed_while_it_is_copied_is_no_snapshot() {
 hostile_trees_are_copied_and_never_followed() {
     need_snapshots
     new_box
+    local size=4E
+    [ "$PROVIDER" = local ] || size=1048576 # a layer is a tar: holes count
     try 0 sh_box 'ln -s / root; ln -s ../../../../../../etc/shadow up; ln -s /proc/self/fd/0 fd; ln -s loop loop
-        mkfifo p; p=$(printf "d/%.0s" $(seq 900)); mkdir -p $p; echo bottom >${p}f; truncate -s 4E huge 2>/dev/null || truncate -s 1T huge; printf x >"$(printf "a\nb\001")"
+        mkfifo p; p=$(printf "d/%.0s" $(seq 900)); mkdir -p $p; echo bottom >${p}f; truncate -s '$size' huge 2>/dev/null || truncate -s 1T huge; printf x >"$(printf "a\nb\001")"
         i=0; while [ $i -lt 60 ]; do ln huge l$i; i=$((i + 1)); done; mkdir 0; chmod 0 0'
     new_snapshot
     box_of_snapshot
-    try 0 sh_box 'readlink root up fd loop; [ l59 -ef huge ] && find d -name f | wc -l'
+    try 0 sh_box 'for l in root up fd loop; do readlink $l; done; [ l59 -ef huge ] && find d -name f | wc -l'
     printf '/\n../../../../../../etc/shadow\n/proc/self/fd/0\nloop\n1\n' | exact
     [ "$PROVIDER" = local ] || return 0
     try 0 sh_box 'rm -rf d; p=$(printf "d/%.0s" $(seq 900)); mkdir -p t0/$p
