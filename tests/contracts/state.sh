@@ -46,7 +46,7 @@ suspended_processes_do_nothing() {
     to=$(date +%s%N)
     try 0 sbx resume "$BOX"
     sleep 0.2
-    try 0 sh_box "awk -v a=$from -v b=$to '\$1 > a && \$1 < b {n++} END {print n + 0, NR > 0}' ticks; grep -vc '^[0-9]*$' ticks || true"
+    try 0 sh_box "awk -v a=$from -v b=$to '\$1 > a && \$1 < b {n++} END {print n + 0, (NR > 0)}' ticks; grep -vc '^[0-9]*$' ticks || true"
     printf '0 1\n0\n' | exact
 }
 
