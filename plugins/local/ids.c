@@ -8,6 +8,7 @@
 
 #include <pwd.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Whether this process's user namespace has ids [first, first + IDS_COUNT). */
@@ -53,15 +54,26 @@ const char *ids_map_program(int gid)
     return NULL;
 }
 
+/* The user's name, or NULL. Most are in the file; asking for the others loads libraries into this process and may ask a
+ * server. */
+static const char *name_of(uid_t uid, struct passwd *entry, char *text, size_t size)
+{
+    struct passwd *found = NULL;
+    CLEANUP_FILE FILE *file = fopen("/etc/passwd", "re");
+    while (file != NULL && fgetpwent_r(file, entry, text, size, &found) == 0)
+        if (entry->pw_uid == uid)
+            return entry->pw_name;
+    return getpwuid_r(uid, entry, text, size, &found) == 0 && found != NULL ? entry->pw_name : NULL;
+}
+
 static int choose_subids(struct ids *ids)
 {
-    struct passwd entry, *found = NULL;
+    struct passwd entry;
     char text[4096];
-    if (ids_map_program(0) == NULL || ids_map_program(1) == NULL)
+    struct stat st;
+    if (stat("/etc/subuid", &st) != 0 || st.st_size == 0 || ids_map_program(0) == NULL || ids_map_program(1) == NULL)
         return -1;
-    if (getpwuid_r(ids->uid, &entry, text, sizeof text, &found) != 0)
-        found = NULL;
-    const char *user = found == NULL ? NULL : found->pw_name;
+    const char *user = name_of(ids->uid, &entry, text, sizeof text);
     if (find_subids("/etc/subuid", user, ids->uid, &ids->uid_first, &ids->uid_count) != 0 ||
         find_subids("/etc/subgid", user, ids->uid, &ids->gid_first, &ids->gid_count) != 0)
         return -1;

@@ -302,6 +302,7 @@ static int write_file(pid_t pid, const char *name, const char *text)
 
 /* newuidmap, newgidmap PID 0 OWN 1 1 FIRST COUNT. */
 struct map_job {
+    int go_fd; /* the process whose ids they are is told of success at once */
     const char *programs[2];
     char numbers[2][4][16];
     char *argv[2][9];
@@ -322,16 +323,17 @@ static pid_t exec_map(struct map_job *job, int i)
  * them: executing gives a process its exit signal back, which would be the host's. */
 static int exec_maps(void *user)
 {
+    struct map_job *job = user;
     int failed = 0;
     if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
         return 3;
-    pid_t pids[2] = {exec_map(user, 0), exec_map(user, 1)};
+    pid_t pids[2] = {exec_map(job, 0), exec_map(job, 1)};
     for (int i = 0; i < 2; i++) {
         int status = 0;
         if (pids[i] < 0 || waitpid(pids[i], &status, 0) != pids[i] || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
             failed |= 1 << i;
     }
-    return failed;
+    return failed == 0 && write(job->go_fd, "g", 1) != 1 ? 3 : failed;
 }
 
 static void fill_map(struct map_job *job, int i, pid_t pid, const uint32_t ids[3])
@@ -353,6 +355,7 @@ static pid_t begin_maps(pid_t pid, const struct ids *ids, const struct channel *
 {
     const uint32_t users[3] = {ids->uid, ids->uid_first, ids->uid_count};
     const uint32_t groups[3] = {ids->gid, ids->gid_first, ids->gid_count};
+    job->go_fd = channel->go[1];
     fill_map(job, 0, pid, users);
     fill_map(job, 1, pid, groups);
     struct launch_plan plan = {.run = exec_maps, .user = job};
@@ -430,21 +433,12 @@ static sbx_status tell(const struct launch_plan *plan, const struct channel *cha
     return write(channel->go[1], "g", 1) == 1 ? SBX_OK : call_fail_errno(call, errno, "%s: start", plan->step);
 }
 
-static sbx_status let_go(pid_t pid, const struct launch_plan *plan, const struct channel *channel,
-                         struct sbx_call *call)
-{
-    int error = join_cgroups(pid, plan);
-    if (error != 0)
-        return call_fail_errno(call, error, "%s: entering the sandbox's cgroup", plan->step);
-    return tell(plan, channel, call);
-}
-
 static sbx_status prepare(const struct launch_plan *plan, struct sbx_call *call)
 {
     return plan->prepare == NULL ? SBX_OK : plan->prepare(plan->user, call);
 }
 
-/* Our share of the work is done beside that of the programs that map the child's ids. */
+/* Our share of the work is done beside that of the programs that map the child's ids and then let it go. */
 static sbx_status guide_subids(pid_t pid, const struct launch_plan *plan, const struct channel *channel,
                                struct sbx_call *call, int *map_failed)
 {
@@ -457,8 +451,6 @@ static sbx_status guide_subids(pid_t pid, const struct launch_plan *plan, const 
         return status;
     }
     status = map_end(plan, helper, call, map_failed);
-    if (status == SBX_OK)
-        status = let_go(pid, plan, channel, call);
     return status == SBX_OK && plan->layout != NULL ? tell(plan, channel, call) : status;
 }
 
@@ -468,12 +460,10 @@ static sbx_status guide(pid_t pid, const struct launch_plan *plan, const struct 
     int is_beside = plan->layout != NULL;
     sbx_status status = plan->own_users ? map_ids(pid, plan, call) : SBX_OK;
     if (status == SBX_OK && is_beside)
-        status = let_go(pid, plan, channel, call);
+        status = tell(plan, channel, call);
     if (status == SBX_OK)
         status = prepare(plan, call);
-    if (status != SBX_OK)
-        return status;
-    return is_beside ? tell(plan, channel, call) : let_go(pid, plan, channel, call);
+    return status == SBX_OK ? tell(plan, channel, call) : status;
 }
 
 /* The child's failure, or SBX_OK at its silent end. */
@@ -526,7 +516,11 @@ sbx_status launch_start(const struct launch_plan *plan, struct sbx_call *call, i
     if (pid < 0)
         return fail_fork(plan, errno, call);
     int by_programs = plan->own_users && plan->ids->kind == IDS_MAPPED_SUBIDS;
-    status = by_programs ? guide_subids(pid, plan, &channel, call, map_failed) : guide(pid, plan, &channel, call);
+    int error = join_cgroups(pid, plan);
+    if (error != 0)
+        status = call_fail_errno(call, error, "%s: entering the sandbox's cgroup", plan->step);
+    else
+        status = by_programs ? guide_subids(pid, plan, &channel, call, map_failed) : guide(pid, plan, &channel, call);
     (void)close(steal_fd(&channel.go[1]));
     (void)close(steal_fd(&channel.status[1]));
     sbx_status told = read_status(plan, channel.status[0], status == SBX_OK ? call : NULL);
