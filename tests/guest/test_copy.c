@@ -170,7 +170,8 @@ static void a_tree_that_changes_is_copied_or_refused_and_nothing_is_followed(voi
         assert_int_equal(sh("rm -rf b; mkdir b"), 0);
         copy("a", "b", &c);
         assert_int_equal(c.code, 0);
-        assert_int_equal(sh("[ ! -e b/d1/e/passwd ] && ! find b -name passwd | grep -q ."), 0);
+        /* A link may be copied as the link that it is; nothing may come from where it points to. */
+        assert_int_equal(sh("! find b -name passwd | grep -q ."), 0);
     }
     assert_int_equal(sh("sleep 4; true"), 0);
 }
