@@ -3,7 +3,7 @@
  * cmd_config.c - sbxctl config: check, files, show.
  */
 #include "host/cmd.h"
-#include "host/json.h"
+#include "host/cmd_routes.h"
 
 #include <string.h>
 
@@ -187,6 +187,10 @@ static int config_show(struct cmd *c)
     s.items = json_array(&s.json, s.json.root, "instances");
     if (sbx_providers(ctx, &c->call, report_provider, &s, &error) != SBX_OK)
         return show_end(&s, cmd_fail(c, NULL, &error));
+    if (cmd_has(c, OPT_JSON))
+        routes_json(&s.json, ctx);
+    else
+        routes_show(ctx);
     return show_end(&s, EXIT_FINE);
 }
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_providers.c - sbxctl providers: the configured instances, and what each can do, as a table of capabilities.
+ * cmd_providers.c - sbxctl providers: the configured instances, what each can do, and the routes to them.
  */
 #include "host/cmd.h"
-#include "host/cmd_columns.h"
-#include "host/json.h"
+#include "host/cmd_routes.h"
 
 #include "base/cleanup.h"
 
@@ -21,6 +20,7 @@ struct column {
 struct overview {
     struct cmd *c;
     struct table table;
+    struct table routes;
     struct json json;
     struct cJSON *items;
     struct column *columns;
@@ -137,6 +137,15 @@ static int print_matrix(const struct overview *o)
     return table_print(&t, stdout);
 }
 
+static int print_all(const struct overview *o)
+{
+    if (table_print(&o->table, stdout) != 0 || print_matrix(o) != 0)
+        return -1;
+    if (o->routes.count > 0)
+        (void)fputc('\n', stdout);
+    return table_print(&o->routes, stdout);
+}
+
 static int look(struct overview *o)
 {
     static const char *const head[] = {"INSTANCE", "PLUGIN", "VERSION", "", "STATUS"};
@@ -147,6 +156,8 @@ static int look(struct overview *o)
         return code;
     for (size_t i = 0; i < o->table.columns; i++)
         table_cell(&o->table, head[i]);
+    routes_rows(&o->routes, ctx);
+    routes_json(&o->json, ctx);
     return sbx_providers(ctx, &o->c->call, report, o, &error) == SBX_OK ? 0 : cmd_fail(o->c, NULL, &error);
 }
 
@@ -155,18 +166,20 @@ int cmd_providers(struct cmd *c)
     struct overview o = {.c = c};
     int code;
     table_init(&o.table, 5);
+    table_init(&o.routes, ROUTES_COLUMNS);
     json_init(&o.json);
     json_flag(&o.json, o.json.root, "ok", 1);
     o.items = json_array(&o.json, o.json.root, "providers");
     code = look(&o);
     if (code == 0 && cmd_has(c, OPT_JSON))
         code = json_print(c, &o.json, EXIT_FINE);
-    else if (code == 0 && (o.failed || table_print(&o.table, stdout) != 0 || print_matrix(&o) != 0))
+    else if (code == 0 && (o.failed || print_all(&o) != 0))
         code = cmd_no_memory(c);
     for (size_t i = 0; i < o.count; i++)
         column_finish(&o.columns[i]);
     free(o.columns);
     json_drop(&o.json);
     table_finish(&o.table);
+    table_finish(&o.routes);
     return code;
 }

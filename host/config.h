@@ -28,10 +28,11 @@ struct config_route { /* [route NAME]: first match wins */
     char *name;
     const char *file;
     uint32_t line;
-    char *image;      /* fnmatch pattern; NULL any */
-    char **labels;    /* K=V, all must match; NULL-terminated, may be NULL */
-    char **require;   /* capability ids; NULL-terminated, may be NULL */
-    char **instances; /* tried in order when one is unavailable; NULL-terminated, never empty */
+    uint32_t use_line; /* of `use` */
+    char *image;       /* fnmatch pattern; NULL any */
+    char **labels;     /* K=V, all must match; NULL-terminated, may be NULL */
+    char **require;    /* capability ids; NULL-terminated, may be NULL */
+    char **instances;  /* tried in order when one is unavailable; NULL-terminated, never empty */
 };
 struct config {
     char **files;           /* what was read, in order; NULL-terminated */

@@ -252,6 +252,7 @@ static void take_instance(struct config_builder *builder, const char *word, uint
 
 static void set_use(struct config_builder *builder, const char *value, uint32_t line)
 {
+    route_of(builder)->use_line = line;
     each_word(builder, value, line, take_instance);
 }
 
@@ -533,7 +534,7 @@ void config_build_finish(struct config_builder *builder)
     choose_default(builder);
     for (size_t i = 0; i < config->route_count; i++) {
         struct config_route *route = &config->routes[i];
-        const struct config_place place = {route->file, route->line};
+        const struct config_place place = {route->file, route->use_line};
         if (route->instances == NULL && !findings->no_memory)
             finding_add(findings, route->file, route->line, NULL,
                         "[route %s] has no usable 'use'; expected use = the providers to try", route->name);

@@ -301,6 +301,30 @@ void sbx_close(sbx_context *ctx)
     free(ctx);
 }
 
+static const char *const *texts_of(char *const *list)
+{
+    static const char *const none[] = {NULL};
+    return list != NULL ? (const char *const *)list : none;
+}
+
+void sbx_routes(sbx_context *ctx, void (*report)(void *user, const struct sbx_route *route), void *user)
+{
+    if (ctx == NULL || report == NULL)
+        return;
+    for (size_t i = 0; i < ctx->config->route_count; i++) {
+        const struct config_route *r = &ctx->config->routes[i];
+        const struct sbx_route route = {.size = sizeof route,
+                                        .line = r->line,
+                                        .name = r->name,
+                                        .file = r->file,
+                                        .image = r->image,
+                                        .labels = texts_of(r->labels),
+                                        .require = texts_of(r->require),
+                                        .use = texts_of(r->instances)};
+        report(user, &route);
+    }
+}
+
 void sbx_config_files(sbx_context *ctx, void (*report)(void *user, const char *path), void *user)
 {
     if (ctx == NULL || report == NULL || ctx->config->files == NULL)

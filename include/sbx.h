@@ -204,8 +204,6 @@ struct sbx_open_options {
 SBX_API sbx_status sbx_open(const struct sbx_open_options *options, sbx_context **out, struct sbx_error *error);
 /* Every sandbox handle and operation of the context has been given back before. */
 SBX_API void sbx_close(sbx_context *ctx);
-
-/* One finding of sbx_config_check. */
 struct sbx_finding {
     uint32_t size;
     uint32_t line;       /* 0: the file as a whole */
@@ -219,6 +217,19 @@ SBX_API sbx_status sbx_config_check(const struct sbx_open_options *options,
                                     struct sbx_error *error);
 /* Reports each file that was read, in order (line, message and nearest are unset). */
 SBX_API void sbx_config_files(sbx_context *ctx, void (*report)(void *user, const char *path), void *user);
+
+struct sbx_route {
+    uint32_t size;
+    uint32_t line; /* of its section */
+    const char *name;
+    const char *file;
+    const char *image;          /* pattern; NULL: any */
+    const char *const *labels;  /* KEY=VALUE; never NULL; ends with NULL, as the next two */
+    const char *const *require; /* capability ids */
+    const char *const *use;     /* instances, in the order in which they are tried */
+};
+/* Reports each route, in the order in which they are asked. */
+SBX_API void sbx_routes(sbx_context *ctx, void (*report)(void *user, const struct sbx_route *route), void *user);
 
 struct sbx_key {
     uint32_t size;
@@ -272,7 +283,7 @@ SBX_API void sbx_op_free(sbx_op *op);
 
 /* --- life of a sandbox ------------------------------------------------------------------------------------------ */
 enum { SBX_CREATE_WITH_CALLER = 1u << 0 }; /* the sandbox ends when this process ends, however that happens */
-struct sbx_create_options {
+struct sbx_create_options {                /* NULL stands for all defaults */
     uint32_t size;
     uint32_t flags;
     const char *provider; /* an instance; NULL: by the routes, else the default */
@@ -295,14 +306,12 @@ struct sbx_create_options {
     const char *const *network_allow;
     const char *const *require; /* capability ids that the provider must offer; NULL-terminated */
 };
-/* Makes a sandbox whose first exec works. On failure nothing is left, or the code is SBX_E_UNKNOWN with an id.
- * options may be NULL. */
+/* Makes a sandbox whose first exec works. On failure nothing is left, or it is SBX_E_UNKNOWN with an id. */
 SBX_API sbx_status sbx_create(sbx_context *ctx, const struct sbx_create_options *options,
                               const struct sbx_call_options *call, sbx_sandbox **out, struct sbx_error *error);
 SBX_API sbx_status sbx_create_start(sbx_context *ctx, const struct sbx_create_options *options,
                                     const struct sbx_call_options *call, sbx_op **out, struct sbx_error *error);
-/* `id` is INSTANCE/NATIVE-ID as sbx_id gives it; without INSTANCE/ the default instance. SBX_E_NOT_FOUND: no such
- * sandbox. */
+/* `id`: INSTANCE/NATIVE-ID as sbx_id gives it; NATIVE-ID: of the default instance. SBX_E_NOT_FOUND: there is none. */
 SBX_API sbx_status sbx_attach(sbx_context *ctx, const char *id, const struct sbx_call_options *call, sbx_sandbox **out,
                               struct sbx_error *error);
 /* INSTANCE/NATIVE-ID; valid until sbx_release. */
@@ -314,17 +323,15 @@ SBX_API sbx_status sbx_remove(sbx_sandbox *box, const struct sbx_call_options *c
 /* As sbx_remove, by id; SBX_OK for an unknown one, SBX_E_CONFIG for an unknown instance. */
 SBX_API sbx_status sbx_remove_id(sbx_context *ctx, const char *id, const struct sbx_call_options *call,
                                  struct sbx_error *error);
+typedef void sbx_info_report(void *user, const struct sbx_info *info);
 /* Reports the sandbox once; info.id is the full INSTANCE/NATIVE-ID. */
-SBX_API sbx_status sbx_inspect(sbx_sandbox *box, const struct sbx_call_options *call,
-                               void (*report)(void *user, const struct sbx_info *info), void *user,
-                               struct sbx_error *error);
+SBX_API sbx_status sbx_inspect(sbx_sandbox *box, const struct sbx_call_options *call, sbx_info_report *report,
+                               void *user, struct sbx_error *error);
 /* SBX_SUPPORT_*: what this sandbox can do of a capability, what libsbx emulates included. */
 SBX_API uint32_t sbx_support(const sbx_sandbox *box, const char *capability);
 /* Until its state is one of state_mask (1u << SBX_STATE_*). SBX_E_STATE when it can no longer get there. */
 SBX_API sbx_status sbx_wait(sbx_sandbox *box, uint32_t state_mask, const struct sbx_call_options *call,
-                            void (*report)(void *user, const struct sbx_info *info), void *user,
-                            struct sbx_error *error);
-
+                            sbx_info_report *report, void *user, struct sbx_error *error);
 struct sbx_list_options {
     uint32_t size;
     uint32_t flags;
@@ -335,8 +342,7 @@ struct sbx_list_options {
     const char *after; /* with provider: native id of the last one seen */
 };
 SBX_API sbx_status sbx_list(sbx_context *ctx, const struct sbx_list_options *options,
-                            const struct sbx_call_options *call,
-                            void (*report)(void *user, const struct sbx_info *info), void *user,
+                            const struct sbx_call_options *call, sbx_info_report *report, void *user,
                             struct sbx_error *error);
 
 /* --- commands --------------------------------------------------------------------------------------------------- */
@@ -444,14 +450,13 @@ struct sbx_file_item {
     const char *path;
     const struct sbx_transfer_options *how;
 };
+typedef void sbx_item_report(void *user, size_t index, sbx_status code, const char *message);
 SBX_API sbx_status sbx_read_files(sbx_sandbox *box, const struct sbx_file_item *const *items, size_t count,
-                                  const struct sbx_call_options *call,
-                                  void (*report)(void *user, size_t index, sbx_status code, const char *message),
-                                  void *user, struct sbx_error *error);
+                                  const struct sbx_call_options *call, sbx_item_report *report, void *user,
+                                  struct sbx_error *error);
 SBX_API sbx_status sbx_write_files(sbx_sandbox *box, const struct sbx_file_item *const *items, size_t count,
-                                   const struct sbx_call_options *call,
-                                   void (*report)(void *user, size_t index, sbx_status code, const char *message),
-                                   void *user, struct sbx_error *error);
+                                   const struct sbx_call_options *call, sbx_item_report *report, void *user,
+                                   struct sbx_error *error);
 
 /* Trees. Nothing is ever written outside host_dir; special files, links that leave it, and archives over the caps
  * (entries, bytes, depth) are refused. The tar form carries uncompressed POSIX tar through data/fd/callbacks. */
@@ -475,9 +480,8 @@ struct sbx_job {
     int32_t term_signal;
     char id[SBX_ID_SIZE];
 };
-/* Starts a command and answers at once (`start_bg`, `exec_async` of the frameworks). Of the options command, argv, cwd,
- * user, shell, envs, timeout_ms (0: none), max_output (kept of each stream) and KEEP_STDIN count; a stream or a
- * terminal is SBX_E_INVALID. */
+/* Starts a command and answers at once. Of the options command, argv, cwd, user, shell, envs, timeout_ms (0: none),
+ * max_output (kept of each stream) and KEEP_STDIN count; a stream or a terminal is SBX_E_INVALID. */
 SBX_API sbx_status sbx_job_start(sbx_sandbox *box, const struct sbx_exec_options *options,
                                  const struct sbx_call_options *call, struct sbx_job *out, struct sbx_error *error);
 SBX_API sbx_status sbx_job_info(sbx_sandbox *box, const char *job, const struct sbx_call_options *call,
@@ -531,7 +535,6 @@ SBX_API sbx_status sbx_resume(sbx_sandbox *box, const struct sbx_call_options *c
 /* 0: touch the idle timer; >0: its lifetime is so many seconds from now. */
 SBX_API sbx_status sbx_keep_alive(sbx_sandbox *box, uint32_t ttl_s, const struct sbx_call_options *call,
                                   struct sbx_error *error);
-
 struct sbx_snapshot_options {
     uint32_t size;
     uint32_t flags;
@@ -585,9 +588,8 @@ struct sbx_gc_options {
     uint32_t flags;
     const char *provider; /* NULL: every instance */
 };
-/* Removes what expired and what was bound to a process that is proven dead (same host, boot and pid namespace; pid gone
- * or its start time another); GC_ALL: everything that libsbx made. By label, never by name. Reports each one it
- * removed, or would, with the reason; `problem` is NULL or why it could not, which is the verdict of the whole, too. */
+/* Removes what expired and what was bound to a process that is proven dead; GC_ALL: all that libsbx made. By label.
+ * Each one is reported with the reason; `problem`: NULL, or why it could not be removed, which is the verdict, too. */
 SBX_API sbx_status sbx_gc(sbx_context *ctx, const struct sbx_gc_options *options, const struct sbx_call_options *call,
                           void (*report)(void *user, const char *id, const char *reason, const char *problem),
                           void *user, struct sbx_error *error);

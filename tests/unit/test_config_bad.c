@@ -114,7 +114,7 @@ static const struct bad host[] = {
      "", 0},
     {"plugin misshapen", T(S "[provider a]\nplugin = major-2\n"), 3, "built for ABI 2, this host has ABI 1", "", 0},
     {"route without use", T(P "[route r]\nimage = debian:*\n"), 6, "[route r] has no usable 'use'", "", 0},
-    {"route to nobody", T(P "[route r]\nuse = b\n"), 6, "use names 'b', which is no provider", "", 0},
+    {"route to nobody", T(P "[route r]\nuse = b\n"), 7, "use names 'b', which is no provider", "", 0},
     {"route twice to one", T(P "[route r]\nuse = a, a\n"), 7, "use names 'a' twice", "", 0},
     {"route of commas", T(P "[route r]\nuse = , ,\n"), 6, "[route r] has no usable 'use'", "", 0},
     {"label without value", T(P "[route r]\nuse = a\nlabel = big\n"), 8, "label is 'big'; expected KEY=VALUE", "", 0},

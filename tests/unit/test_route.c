@@ -62,6 +62,45 @@ static void create_takes_the_named_then_the_routed_then_the_default(void **state
         "c");
 }
 
+static void take_route(void *user, const struct sbx_route *route)
+{
+    static const char *const names[] = {"py", "rest"};
+    int *seen = user;
+    assert_string_equal(route->name, names[*seen]);
+    assert_non_null(route->file);
+    assert_string_equal(route->use[0], *seen == 0 ? "b" : "a");
+    if (*seen == 0) {
+        assert_string_equal(route->image, "python*");
+        assert_string_equal(route->labels[0], "k=v");
+        assert_string_equal(route->require[0], "sbx.tty/1");
+        assert_null(route->require[1]);
+        assert_null(route->use[1]);
+    } else {
+        assert_null(route->image);
+        assert_null(route->labels[0]);
+        assert_null(route->require[0]);
+        assert_string_equal(route->use[1], "c");
+    }
+    ++*seen;
+}
+
+static void routes_are_reported_in_their_order(void **state)
+{
+    (void)state;
+    struct place p;
+    int seen = 0;
+    place_open_ini(&p, THREE "[route py]\nimage = python*\nlabel = k=v\nrequire = sbx.tty/1\nuse = b\n"
+                             "[route rest]\nuse = a, c\n");
+    sbx_routes(p.ctx, take_route, &seen);
+    assert_int_equal(seen, 2);
+    place_close(&p);
+    place_open_ini(&p, THREE);
+    sbx_routes(p.ctx, take_route, &seen);
+    assert_int_equal(seen, 2);
+    sbx_routes(NULL, take_route, &seen);
+    place_close(&p);
+}
+
 static void create_tries_the_next_one_only_when_nothing_was_made(void **state)
 {
     (void)state;
@@ -372,6 +411,7 @@ static void providers_say_what_each_can_do(void **state)
 
 static const struct CMUnitTest tests[] = {
     UNIT(create_takes_the_named_then_the_routed_then_the_default),
+    UNIT(routes_are_reported_in_their_order),
     UNIT(create_tries_the_next_one_only_when_nothing_was_made),
     UNIT(unknown_create_gives_the_token_to_ask_about),
     UNIT(create_refuses_what_the_provider_lacks),
