@@ -4,47 +4,17 @@
  * connection stays with the worker. Nothing process-wide is touched but curl_global_init, which counts its users and
  * takes its own lock.
  */
-#include "plugins/common/http.h"
+#include "plugins/common/http_inside.h"
 
 #include "base/cleanup.h"
 
-#include <curl/curl.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
-enum { IDLE_MAX = 8, CONNECT_MS = 10000, REPLY_LIMIT = 1 << 20, ASK_MS = 200, HEADERS_MAX = 64 * 1024 };
-
-/* A transfer and the connection that it leaves behind; used by one thread at a time. */
-struct worker {
-    struct worker *next;
-    CURLM *multi;
-    CURL *easy;
-};
-
-struct http {
-    struct http_options options;
-    char *texts[5]; /* what options point to */
-    int is_tls;
-    pthread_mutex_t lock; /* guards the two below */
-    struct worker *idle;
-    uint32_t idle_count;
-};
-
-/* One request under way. */
-struct transfer {
-    const struct http_request *request;
-    struct http_reply *reply;
-    CURL *easy;
-    size_t header_bytes;
-    int head_came; /* whole: libcurl takes a head that is cut for one without a body */
-    int too_large;
-    int stopped;
-    char why[CURL_ERROR_SIZE];
-};
+enum { IDLE_MAX = 8, CONNECT_MS = 10000, ASK_MS = 200 };
 
 /* --- the service ------------------------------------------------------------------------------------------------- */
 
@@ -89,7 +59,7 @@ sbx_status http_open(const struct http_options *options, struct sbx_call *call, 
     return SBX_OK;
 }
 
-static void worker_destroy(struct worker *worker)
+void http_worker_destroy(struct worker *worker)
 {
     if (worker == NULL)
         return;
@@ -105,13 +75,27 @@ void http_close(struct http *http)
     while (http->idle != NULL) {
         struct worker *worker = http->idle;
         http->idle = worker->next;
-        worker_destroy(worker);
+        http_worker_destroy(worker);
     }
     curl_global_cleanup();
     (void)pthread_mutex_destroy(&http->lock);
     for (size_t i = 0; i < sizeof http->texts / sizeof http->texts[0]; i++)
         free(http->texts[i]);
     free(http);
+}
+
+struct worker *http_worker_make(void)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL)
+        return NULL;
+    worker->multi = curl_multi_init();
+    worker->easy = curl_easy_init();
+    if (worker->multi == NULL || worker->easy == NULL) {
+        http_worker_destroy(worker);
+        return NULL;
+    }
+    return worker;
 }
 
 static struct worker *worker_borrow(struct http *http)
@@ -123,18 +107,7 @@ static struct worker *worker_borrow(struct http *http)
         http->idle_count--;
     }
     (void)pthread_mutex_unlock(&http->lock);
-    if (worker != NULL)
-        return worker;
-    worker = calloc(1, sizeof *worker);
-    if (worker == NULL)
-        return NULL;
-    worker->multi = curl_multi_init();
-    worker->easy = curl_easy_init();
-    if (worker->multi == NULL || worker->easy == NULL) {
-        worker_destroy(worker);
-        return NULL;
-    }
-    return worker;
+    return worker != NULL ? worker : http_worker_make();
 }
 
 static void worker_give_back(struct http *http, struct worker *worker)
@@ -149,7 +122,7 @@ static void worker_give_back(struct http *http, struct worker *worker)
     }
     (void)pthread_mutex_unlock(&http->lock);
     if (!kept)
-        worker_destroy(worker);
+        http_worker_destroy(worker);
 }
 
 /* --- what libcurl asks for -----------------------------------------------------------------------------------------
@@ -179,7 +152,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *user)
 }
 
 /* The value of the one header that is wanted, if this line is it. */
-static void keep_header(const char *line, size_t len, const char *wanted, char *value, size_t size)
+void http_keep_header(const char *line, size_t len, const char *wanted, char *value, size_t size)
 {
     size_t name = strlen(wanted), at = name + 1, end = len;
     if (len <= name || line[name] != ':' || strncasecmp(line, wanted, name) != 0)
@@ -205,13 +178,13 @@ static size_t take_header(char *data, size_t size, size_t count, void *user)
         return 0;
     }
     if (t->request->wanted != NULL)
-        keep_header(data, len, t->request->wanted, t->reply->header, sizeof t->reply->header);
+        http_keep_header(data, len, t->request->wanted, t->reply->header, sizeof t->reply->header);
     return len;
 }
 
 /* --- one request ------------------------------------------------------------------------------------------------- */
 
-static void set_service(const struct http *http, CURL *easy)
+void http_set_service(const struct http *http, CURL *easy)
 {
     const struct http_options *o = &http->options;
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -233,11 +206,35 @@ static void set_service(const struct http *http, CURL *easy)
     (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, o->no_verify ? 0L : 2L);
 }
 
+/* A reply may come before all was sent: the rest is not sent then. */
+static size_t give_body(char *data, size_t size, size_t count, void *user)
+{
+    struct transfer *t = user;
+    ssize_t n = pread(t->request->body_fd, data, size * count, t->sent);
+    if (n < 0)
+        return CURL_READFUNC_ABORT;
+    t->sent += n;
+    return (size_t)n;
+}
+
+static sbx_status set_upload(struct transfer *t, struct sbx_call *call)
+{
+    struct stat st;
+    if (fstat(t->request->body_fd, &st) != 0)
+        return call_fail_errno(call, errno, "%s: the file to send", t->request->what);
+    (void)curl_easy_setopt(t->easy, CURLOPT_UPLOAD, 1L);
+    (void)curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, give_body);
+    (void)curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+    (void)curl_easy_setopt(t->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)st.st_size);
+    return SBX_OK;
+}
+
 /* `url` and `headers` must live as long as the transfer. */
 static sbx_status set_request(struct transfer *t, const char *url, struct curl_slist **headers)
 {
     const struct http_request *r = t->request;
-    const char *const lines[] = {"Expect:", r->body != NULL ? "Content-Type: application/json" : NULL, r->header};
+    const char *type = r->upload ? "Content-Type: application/x-tar" : "Content-Type: application/json";
+    const char *const lines[] = {"Expect:", r->body != NULL || r->upload ? type : NULL, r->header};
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         struct curl_slist *more = lines[i] == NULL ? *headers : curl_slist_append(*headers, lines[i]);
         if (more == NULL)
@@ -295,24 +292,38 @@ static sbx_status drive(struct worker *worker, struct sbx_call *call, CURLcode *
         }
         status = wait_more(worker->multi, call);
     }
-    (void)curl_multi_remove_handle(worker->multi, worker->easy);
     return status;
 }
 
-/* OpenSSL writes without MSG_NOSIGNAL. A signal that a write of ours raised is taken away again. */
-static sbx_status drive_without_sigpipe(struct worker *worker, struct sbx_call *call, CURLcode *code)
+void http_quiet_begin(struct quiet *quiet)
 {
-    sigset_t pipe_only, before, pending;
+    sigset_t pipe_only, pending;
     (void)sigemptyset(&pipe_only);
     (void)sigaddset(&pipe_only, SIGPIPE);
     (void)sigpending(&pending);
-    int was_pending = sigismember(&pending, SIGPIPE) == 1;
-    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-    sbx_status status = drive(worker, call, code);
+    quiet->was_pending = sigismember(&pending, SIGPIPE) == 1;
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &quiet->before);
+}
+
+void http_quiet_end(const struct quiet *quiet)
+{
+    sigset_t pipe_only, pending;
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
     (void)sigpending(&pending);
-    if (!was_pending && sigismember(&pending, SIGPIPE) == 1)
+    if (!quiet->was_pending && sigismember(&pending, SIGPIPE) == 1)
         (void)sigtimedwait(&pipe_only, NULL, &(const struct timespec){0});
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_sigmask(SIG_SETMASK, &quiet->before, NULL);
+}
+
+sbx_status http_drive(const struct http *http, struct worker *worker, struct sbx_call *call, CURLcode *code)
+{
+    struct quiet quiet;
+    if (!http->is_tls)
+        return drive(worker, call, code);
+    http_quiet_begin(&quiet);
+    sbx_status status = drive(worker, call, code);
+    http_quiet_end(&quiet);
     return status;
 }
 
@@ -330,7 +341,7 @@ static int is_certificate_trouble(const struct http *http, const struct transfer
 }
 
 /* What a transfer that did not end well means for who asked. */
-static sbx_status judge(const struct http *http, const struct transfer *t, CURLcode code, struct sbx_call *call)
+sbx_status http_judge(const struct http *http, const struct transfer *t, CURLcode code, struct sbx_call *call)
 {
     const struct http_request *r = t->request;
     long sent = 0, os_errno = 0;
@@ -370,16 +381,17 @@ static sbx_status run(struct http *http, struct worker *worker, struct transfer 
     struct curl_slist *headers = NULL;
     CURLcode code = CURLE_OK;
     curl_easy_reset(worker->easy);
-    set_service(http, worker->easy);
+    http_set_service(http, worker->easy);
     sbx_status status = set_request(t, url, &headers);
     if (status != SBX_OK)
         (void)call_fail(call, status, "%s: no memory", t->request->what);
-    else if (http->is_tls)
-        status = drive_without_sigpipe(worker, call, &code);
-    else
-        status = drive(worker, call, &code);
+    else if (t->request->upload)
+        status = set_upload(t, call);
     if (status == SBX_OK)
-        status = judge(http, t, code, call);
+        status = http_drive(http, worker, call, &code);
+    (void)curl_multi_remove_handle(worker->multi, worker->easy);
+    if (status == SBX_OK)
+        status = http_judge(http, t, code, call);
     (void)curl_easy_getinfo(worker->easy, CURLINFO_RESPONSE_CODE, &t->reply->status);
     curl_slist_free_all(headers);
     return status;

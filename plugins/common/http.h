@@ -31,6 +31,8 @@ struct http_request {
     const char *path;   /* from its slash, query included, already escaped */
     const char *body;   /* JSON, or NULL */
     size_t body_len;
+    int upload; /* with it a PUT of a whole file of that descriptor, a tar */
+    int body_fd;
     const char *header; /* one more line, "Name: value"; NULL: none */
     const char *wanted; /* a reply header whose value is kept; NULL: none */
     size_t reply_limit; /* bytes of reply kept in memory; more is SBX_E_TOO_LARGE; 0: 1 MiB */
@@ -50,6 +52,20 @@ sbx_status http_run(struct http *http, struct sbx_call *call, const struct http_
                     struct http_reply *reply);
 void http_reply_finish(struct http_reply *reply);
 #define CLEANUP_REPLY CLEANUP(http_reply_finish)
+
+/* A connection that the service has turned into a stream of bytes. One thread at a time. */
+struct http_tunnel;
+/* Sends the request (method, path and body count) over a connection of its own and asks for an upgrade. SBX_OK with a
+ * tunnel, or without one and with the reply that came instead. Failures as of http_run. */
+sbx_status http_upgrade(struct http *http, struct sbx_call *call, const struct http_request *request,
+                        struct http_reply *reply, struct http_tunnel **out);
+/* Neither blocks: bytes; 0 (of a read): the end; SBX_AGAIN: poll the descriptor first; -1: it broke. */
+int64_t http_tunnel_read(struct http_tunnel *tunnel, void *buf, size_t cap);
+int64_t http_tunnel_write(struct http_tunnel *tunnel, const void *data, size_t len);
+/* Ends our direction alone. -1 where TLS has no such thing. */
+int http_tunnel_end_writes(struct http_tunnel *tunnel);
+int http_tunnel_fd(const struct http_tunnel *tunnel);
+void http_tunnel_close(struct http_tunnel *tunnel);
 
 /* Appends a text as a part of a path or query: all but letters, digits and "-._~" as %XX. */
 void http_put_escaped(struct buf *to, const char *text);

@@ -3,6 +3,7 @@
  * docker.c - the docker provider: containers with sbx-guest as their init. The descriptor and the backend's slots.
  */
 #include "plugins/docker/container.h"
+#include "plugins/docker/inject.h"
 
 static const char *const extensions[] = {SBX_EXT_STAT,      SBX_EXT_FS,      SBX_EXT_BATCH,       SBX_EXT_ARCHIVE,
                                          SBX_EXT_TTY,       SBX_EXT_JOB,     SBX_EXT_JOB_SIGNAL,  SBX_EXT_JOB_STDIN,
@@ -81,9 +82,16 @@ static sbx_status backend_attach(struct sbx_backend *b, struct sbx_call *call, c
     if (id == NULL || id[0] == '\0')
         return call_fail(call, SBX_E_INVALID, "attach: an id or a name is needed");
     sbx_status status = container_inspect(b, call, "attach", id, &c);
-    return status != SBX_OK
-               ? status
-               : handle_make(b, c.id, c.key == NULL ? "" : c.key, container_has_memory_limit(&c), call, out);
+    struct sbx_handle *h = NULL;
+    if (status == SBX_OK)
+        status = handle_make(b, c.id, c.key == NULL ? "" : c.key, container_has_memory_limit(&c), call, &h);
+    if (status == SBX_OK && h->link == NULL && container_state(b, &c) == SBX_STATE_RUNNING)
+        status = inject_open(h, &c, call);
+    if (status == SBX_OK)
+        *out = h;
+    else
+        handle_ops.release(h);
+    return status;
 }
 
 static const struct sbx_backend_ops backend_ops = {

@@ -59,7 +59,10 @@ struct sbx_handle {
     struct sbx_backend *backend;
     char id[CONTAINER_ID_SIZE];
     char key[ENTRY_KEY_SIZE]; /* "": no entry of ours */
-    struct guest_link *link;  /* NULL then */
+    struct guest_link *link;  /* NULL: no guest can be had */
+    int injected;             /* the link's guest ends with this handle */
+    char *user;               /* of such a one: its default user, or "", and directory */
+    char *workdir;
     int has_memory_limit;
 };
 

@@ -78,7 +78,7 @@ static sbx_status code_of(long status, const char *message)
     return strstr(message, "container state improper") != NULL ? SBX_E_STATE : SBX_E_FAILED;
 }
 
-static sbx_status refused(const char *what, const struct http_reply *reply, struct sbx_call *call)
+sbx_status engine_refused(const char *what, const struct http_reply *reply, struct sbx_call *call)
 {
     CLEANUP_JSON struct cJSON *json = NULL;
     const char *message = NULL;
@@ -110,13 +110,15 @@ sbx_status engine_run(struct engine *engine, struct sbx_call *call, const struct
                                       .body = request->body,
                                       .body_len = request->body != NULL ? strlen(request->body) : 0,
                                       .reply_limit = request->reply_limit,
+                                      .upload = request->upload,
+                                      .body_fd = request->body_fd,
                                       .piece = request->piece,
                                       .user = request->user};
     sbx_status status = http_run(engine->http, call, &http, &reply);
     if (status != SBX_OK)
         return status;
     if ((reply.status < 200 || reply.status > 299) && reply.status != 304)
-        return refused(request->what, &reply, call);
+        return engine_refused(request->what, &reply, call);
     return json == NULL ? SBX_OK : json_parse(call, request->what, reply.body.data, reply.body.len, json);
 }
 

@@ -22,6 +22,8 @@ struct engine_request {
     const char *method; /* NULL: GET */
     const char *path;   /* behind the version, escaped */
     const char *body;   /* JSON, or NULL */
+    int body_fd;        /* with `upload`: a file that is sent instead, whole */
+    int upload;
     size_t reply_limit; /* 0: 1 MiB */
     int (*piece)(void *user, const void *data, size_t len);
     void *user;
@@ -37,6 +39,9 @@ sbx_status engine_get(struct engine *engine, struct sbx_call *call, const char *
 /* POST or DELETE without a body, likewise; what comes back is dropped. */
 sbx_status engine_do(struct engine *engine, struct sbx_call *call, const char *what, const char *method,
                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* The error that a reply with another status than 2xx stands for. */
+sbx_status engine_refused(const char *what, const struct http_reply *reply, struct sbx_call *call);
 
 /* A container's id or name may stand in a path: nothing but letters, digits and "_.-". */
 int engine_is_reference(const char *text);

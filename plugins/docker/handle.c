@@ -80,6 +80,8 @@ static void handle_release(struct sbx_handle *h)
     if (h == NULL)
         return;
     guest_close(h->link);
+    free(h->user);
+    free(h->workdir);
     free(h);
 }
 
@@ -200,7 +202,7 @@ static sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const
 sbx_status guest_slot_enter(struct sbx_handle *h, struct sbx_call *call, struct guest_link **link)
 {
     if (h->link == NULL)
-        return call_fail(call, SBX_E_UNSUPPORTED, "sandbox %s was not made here, so no guest serves it", h->id);
+        return call_fail(call, SBX_E_STATE, "sandbox %s was not made here and is not running", h->id);
     *link = h->link;
     return SBX_OK;
 }
@@ -273,7 +275,7 @@ static sbx_status pause_container(struct sbx_handle *h, struct sbx_call *call, c
 /* The guest does it, so that time limits and the lifetime go on; the mark is for those who ask the daemon. */
 static sbx_status suspend(struct sbx_handle *h, struct sbx_call *call)
 {
-    if (h->link == NULL)
+    if (h->link == NULL || h->injected)
         return pause_container(h, call, "pause", SBX_STATE_SUSPENDED);
     CLEANUP_FD int entry_fd = entry_open(&h->backend->entries, h->key);
     if (entry_fd < 0)
@@ -288,7 +290,7 @@ static sbx_status suspend(struct sbx_handle *h, struct sbx_call *call)
 
 static sbx_status resume(struct sbx_handle *h, struct sbx_call *call)
 {
-    if (h->link == NULL)
+    if (h->link == NULL || h->injected)
         return pause_container(h, call, "unpause", SBX_STATE_RUNNING);
     sbx_status status = guest_resume(h->link, call);
     CLEANUP_FD int entry_fd = status == SBX_OK ? entry_open(&h->backend->entries, h->key) : -1;
@@ -312,11 +314,23 @@ const void *handle_extension(const char *id)
     return table != NULL ? table : guest_slot_extension(id);
 }
 
+/* What an injected guest holds would end with the handle. */
+static int needs_init(const char *id)
+{
+    static const char *const all[] = {SBX_EXT_JOB,   SBX_EXT_JOB_SIGNAL,  SBX_EXT_JOB_STDIN, SBX_EXT_JOB_LIST,
+                                      SBX_EXT_SHELL, SBX_EXT_SHELL_CLOSE, SBX_EXT_KEEPALIVE};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(id, all[i]) == 0)
+            return 1;
+    return 0;
+}
+
 static uint32_t handle_support(struct sbx_handle *h, const char *id)
 {
-    int offered = handle_extension(id) != NULL &&
-                  (h->link != NULL || strcmp(id, SBX_EXT_SUSPEND) == 0 || strcmp(id, SBX_EXT_SNAPSHOT) == 0);
-    return offered ? SBX_SUPPORT_NATIVE : SBX_SUPPORT_NONE;
+    if (handle_extension(id) == NULL)
+        return SBX_SUPPORT_NONE;
+    int offered = h->link != NULL || strcmp(id, SBX_EXT_SUSPEND) == 0 || strcmp(id, SBX_EXT_SNAPSHOT) == 0;
+    return offered && !(h->injected && needs_init(id)) ? SBX_SUPPORT_NATIVE : SBX_SUPPORT_NONE;
 }
 
 const struct sbx_handle_ops handle_ops = {

@@ -100,17 +100,36 @@ the_daemon_removes_what_ended() {
     [ -z "$(find "$T/run" -type f)" ] || fail "files are left: $(find "$T/run" -type f)"
 }
 
-a_bound_sandbox_ends_with_its_process() {
-    local i
-    for i in 1 2 3 4 5 6; do
-        "$SBXCTL" run --provider docker -- sleep 60 >/dev/null 2>&1 &
-        sleep "0.$((i * 4))"
+# killed ROUNDS DECOYS: as many clients are killed at random moments; then gc leaves nothing of ours and all of theirs
+killed() {
+    local i decoys=()
+    for i in $(seq "$2"); do
+        decoys+=("$(docker create --network none --label "sbx-docker.instance=docker" --name "decoy-$$-$i" sbx-test/busy true)")
+    done
+    for i in $(seq "$1"); do
+        "$SBXCTL" run --provider docker -- sh -c 'sleep 60 & sleep 60' >/dev/null 2>&1 &
+        sleep "0.$(printf '%03d' $((RANDOM % 500)))"
         kill -KILL $!
         wait $! 2>/dev/null
     done
-    sleep 1
+    for i in $(seq 100); do # what the daemon was asked for last may only come now
+        sbx gc >/dev/null 2>&1
+        [ -n "$(ours)" ] || break
+        sleep 0.2
+    done
     try 0 sbx gc
     no_container_is_left
+    [ "$(docker ps -aq --filter "name=decoy-$$-" | wc -l)" = "$2" ] || fail "a container of others is gone"
+    docker rm -f "${decoys[@]}" >/dev/null
+    [ -z "$(find "$T/run" -type f -o -type s)" ] || fail "files are left: $(find "$T/run" -type f -o -type s)"
+}
+
+twenty_killed_clients_leave_nothing() {
+    killed 20 20
+}
+
+three_hundred_killed_clients_leave_nothing() {
+    killed 300 20
 }
 
 suspended_is_a_state_of_its_own() {
@@ -150,18 +169,94 @@ a_taken_name_is_told() {
     try 0 sbx exec "docker/$(native | cut -c1-12)" -- true
 }
 
+# theirs [OPTION...]: a container that sbx did not make; its id is in THEIRS, what sbx calls it in BOX
+theirs() {
+    THEIRS=$(docker run -d --network none --name "theirs-$$" --entrypoint /bin/sleep "$@" sbx-test/user 600) ||
+        fail "docker run"
+    BOX=docker/theirs-$$
+}
+
 other_peoples_containers_are_left_alone() {
-    local theirs
-    theirs=$(docker run -d --network none --name "theirs-$$" sbx-test/busy sleep 600) || fail "docker run"
+    theirs
     try 0 sbx ls -q
     [ ! -s "$T/out" ] || fail "it is listed"
     try 0 sbx gc --all
-    try 0 sbx inspect --json "docker/theirs-$$"
+    try 0 sbx inspect --json "$BOX"
     json_has state '"running"'
-    try 125 sbx exec "docker/theirs-$$" -- true
-    errors_with 'was not made here'
-    [ "$(docker inspect --format '{{.State.Running}}' "$theirs")" = true ] || fail "it was ended"
-    docker rm -f "$theirs" >/dev/null
+    [ -z "$(docker diff "$THEIRS")" ] || fail "something was put into it"
+    [ "$(docker inspect --format '{{.State.Running}}' "$THEIRS")" = true ] || fail "it was ended"
+    docker rm -f "$THEIRS" >/dev/null
+}
+
+commands_and_files_work_in_other_peoples_containers() {
+    theirs -e MINE=yes
+    try 7 sh_box 'id -un; pwd; echo $MINE $COLOUR $HOME; echo problem >&2; exit 7'
+    printf 'app\n/home/app\nyes blue /home/app\n' | exact
+    printf 'problem\n' | exact err
+    head -c 3000000 /dev/urandom >bytes
+    try 0 sbx cp bytes "$BOX:/tmp/bytes"
+    try 0 sbx cp "$BOX:/tmp/bytes" -
+    cmp -s bytes "$T/out" || fail "other bytes came back"
+    try 0 sh_box 'stat -c "%U %a" /tmp/bytes'
+    output 'app 644'
+    try 125 sbx cp bytes "$BOX:/etc/bytes"
+    errors_with permission_denied
+    try 0 sbx cp -r "$PWD" "$BOX:/tmp/tree"
+    try 0 sh_box 'ls /tmp/tree'
+    output bytes
+    try 0 sbx exec -i "$BOX" -- md5sum <bytes
+    output "$(md5sum <bytes)"
+    try 127 in_box no-such-program
+    docker exec -u 0 "$THEIRS" mkdir -m 777 /workspace
+    try 0 sh_box pwd
+    output /workspace
+    [ "$(docker diff "$THEIRS" | grep -c '/.sbx-guest-')" = 1 ] || fail "not one program was put into it"
+    docker rm -f "$THEIRS" >/dev/null
+    try 125 in_box true
+    errors_with 'no such sandbox'
+}
+
+nothing_runs_on_in_other_peoples_containers() {
+    theirs
+    new_marker
+    START=$(now_ms)
+    try 124 sbx exec --timeout 1 "$BOX" -- sh -c "sleep $MARK & setsid sleep $MARK & (trap '' TERM; sleep $MARK) & wait"
+    took_between 900 8000
+    marker_gone "$MARK" 5
+    new_marker
+    "$SBXCTL" exec "$BOX" -- sh -c "setsid sleep $MARK & sleep $MARK" >/dev/null 2>&1 &
+    marker_seen "$MARK" 2
+    kill -KILL $!
+    wait $! 2>/dev/null
+    marker_gone "$MARK" 5
+    try 0 in_box true
+    docker rm -f "$THEIRS" >/dev/null
+}
+
+other_peoples_containers_can_be_suspended_and_are_told_apart_when_they_do_not_run() {
+    theirs
+    try 0 in_box true
+    try 0 sbx suspend "$BOX"
+    START=$(now_ms)
+    try 125 in_box true
+    took_between 0 3000
+    errors_with 'not running'
+    try 0 sbx resume "$BOX"
+    try 0 in_box true
+    docker kill "$THEIRS" >/dev/null
+    try 125 in_box true
+    one_error_line
+    errors_with 'not running'
+    try 125 sbx exec --detach "$BOX" -- true
+    docker rm -f "$THEIRS" >/dev/null
+}
+
+a_read_only_container_of_others_takes_no_guest() {
+    theirs --read-only
+    try 125 in_box true
+    one_error_line
+    errors_match 'read-only'
+    docker rm -f "$THEIRS" >/dev/null
 }
 
 a_read_only_sandbox_can_write_to_tmp_alone() {

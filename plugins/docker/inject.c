@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * inject.c - see inject.h.
+ */
+#include "plugins/docker/inject.h"
+
+#include "plugins/docker/stream.h"
+#include "plugins/docker/tarball.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+
+enum { PIECE = 1 << 16, PROGRAM_LIMIT = 64 << 20, BODY_LIMIT = 1 << 20, SHARE = 32, NAME_SIZE = 48 };
+#define DIRECTORY_DEFAULT "/workspace"
+
+/* --- the program ------------------------------------------------------------------------------------------------- */
+
+static int write_all(int fd, const void *data, size_t len)
+{
+    const char *at = data;
+    while (len > 0) {
+        ssize_t n = write(fd, at, len);
+        if (n < 0 && errno != EINTR)
+            return -1;
+        at += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return 0;
+}
+
+/* An archive of the program under a name that its content makes, so that another version is another file. */
+static int pack(int from, int to, char name[NAME_SIZE])
+{
+    static const char zeros[3 * TARBALL_BLOCK];
+    unsigned char head[TARBALL_BLOCK] = {0};
+    char piece[PIECE];
+    uint64_t hash = 14695981039346656037u, size = 0;
+    ssize_t n;
+    if (write_all(to, head, sizeof head) != 0)
+        return -1;
+    while ((n = read(from, piece, sizeof piece)) > 0 && size < PROGRAM_LIMIT) {
+        for (ssize_t i = 0; i < n; i++)
+            hash = (hash ^ (unsigned char)piece[i]) * 1099511628211u;
+        size += (uint64_t)n;
+        if (write_all(to, piece, (size_t)n) != 0)
+            return -1;
+    }
+    (void)snprintf(name, NAME_SIZE, "./.sbx-guest-%016" PRIx64, hash);
+    tarball_head(head, name, 0555, 0, 0, size);
+    return n == 0 && write_all(to, zeros, tarball_tail(size)) == 0 && pwrite(to, head, sizeof head, 0) == sizeof head
+               ? 0
+               : -1;
+}
+
+/* SBX_E_NOT_FOUND: nothing of that path. */
+static sbx_status look(struct sbx_handle *h, struct sbx_call *call, const char *path)
+{
+    CLEANUP_BUF struct buf url;
+    buf_init(&url, 1 << 15);
+    (void)buf_format(&url, "/containers/%s/archive?path=", h->id);
+    http_put_escaped(&url, path);
+    const struct engine_request request = {.what = "attach", .method = "HEAD", .path = url.data};
+    return url.failed != 0 ? call_fail(call, SBX_E_INVALID, "attach: the path is too long")
+                           : engine_run(&h->backend->engine, call, &request, NULL);
+}
+
+static sbx_status put_program(struct sbx_handle *h, struct sbx_call *call, char name[NAME_SIZE])
+{
+    const char *program = h->backend->settings.guest;
+    CLEANUP_FD int from = open(program, O_RDONLY | O_CLOEXEC);
+    CLEANUP_FD int to = memfd_create("sbx-guest", MFD_CLOEXEC);
+    struct sbx_error error;
+    struct sbx_call inner;
+    char path[160];
+    if (from < 0 || to < 0 || pack(from, to, name) != 0)
+        return call_fail_errno(call, errno, "attach: the guest '%s'", program);
+    call_shadow(&inner, &error, call);
+    sbx_status status = look(h, &inner, name + 1);
+    if (status == SBX_OK)
+        return SBX_OK;
+    (void)snprintf(path, sizeof path, "/containers/%s/archive?path=%%2F&noOverwriteDirNonDir=1", h->id);
+    const struct engine_request request = {.what = "attach", .method = "PUT", .path = path, .upload = 1, .body_fd = to};
+    if (status == SBX_E_NOT_FOUND)
+        status = engine_run(&h->backend->engine, &inner, &request, NULL);
+    if (status == SBX_E_NOT_FOUND)
+        return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id);
+    if (status != SBX_OK)
+        call_pass_error(call, &error);
+    return status;
+}
+
+/* --- one connection ---------------------------------------------------------------------------------------------- */
+
+static int64_t guest_read(void *user, void *buf, size_t cap)
+{
+    for (;;) {
+        int which = 0;
+        int64_t n = stream_read(user, &which, buf, cap);
+        if (n <= 0 || which == 1)
+            return n;
+    }
+}
+
+static int64_t guest_write(void *user, const void *data, size_t len)
+{
+    const struct stream *stream = user;
+    return http_tunnel_write(stream->tunnel, data, len);
+}
+
+static void guest_end(void *user)
+{
+    stream_close(user);
+    free(user);
+}
+
+static void put_words(struct buf *body, const char *const *words)
+{
+    for (size_t i = 0; words[i] != NULL; i++) {
+        (void)buf_text(body, i == 0 ? "" : ",");
+        json_put_text(body, words[i]);
+    }
+}
+
+static sbx_status open_guest(void *user, struct sbx_call *call, struct guest_stream *out)
+{
+    struct sbx_handle *h = user;
+    char name[NAME_SIZE];
+    sbx_status status = put_program(h, call, name);
+    if (status != SBX_OK)
+        return status;
+    CLEANUP_BUF struct buf body;
+    const char *const words[] = {
+        name + 1, "serve", "--stdio", "--keep-caps", "--workdir", h->workdir, h->user[0] != '\0' ? "--user" : NULL,
+        h->user,  NULL};
+    buf_init(&body, BODY_LIMIT);
+    (void)buf_text(&body,
+                   "{\"AttachStdin\":true,\"AttachStdout\":true,\"AttachStderr\":true,\"User\":\"0:0\",\"Cmd\":[");
+    put_words(&body, words);
+    (void)buf_text(&body, "]}");
+    struct stream *stream = body.failed == 0 ? calloc(1, sizeof *stream) : NULL;
+    if (stream == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
+    status = stream_open(stream, &h->backend->engine, call, h->id, body.data, 0);
+    if (status != SBX_OK) {
+        free(stream);
+        return status == SBX_E_NOT_FOUND ? call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id) : status;
+    }
+    *out = (struct guest_stream){.fd = http_tunnel_fd(stream->tunnel),
+                                 .user = stream,
+                                 .read = guest_read,
+                                 .write = guest_write,
+                                 .close = guest_end};
+    return SBX_OK;
+}
+
+/* --- the handle -------------------------------------------------------------------------------------------------- */
+
+/* The variables of the container, as its definition has them; the texts are the caller's to free. */
+static sbx_status take_envs(const struct cJSON *list, struct sbx_kvs *envs, struct sbx_call *call)
+{
+    struct sbx_kv *items = calloc(json_count(list) + 1, sizeof *items);
+    envs->items = items;
+    for (const struct cJSON *item = json_first(list); items != NULL && item != NULL; item = json_next(item)) {
+        const char *text = json_value(item), *sign = text == NULL ? NULL : strchr(text, '=');
+        if (sign == NULL || sign == text)
+            continue;
+        char *key = strndup(text, (size_t)(sign - text));
+        if (key == NULL)
+            return call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
+        items[envs->count++] = (struct sbx_kv){key, sign + 1};
+    }
+    return items != NULL ? SBX_OK : call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
+}
+
+static void finish_envs(struct sbx_kvs *envs)
+{
+    for (size_t i = 0; i < envs->count; i++)
+        free((void *)(uintptr_t)envs->items[i].key);
+    free((void *)(uintptr_t)envs->items);
+}
+
+/* /workspace if it is there, else what the image says. */
+static sbx_status take_directory(struct sbx_handle *h, const struct cJSON *config, struct sbx_call *call)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, call);
+    const char *said = json_text(config, "WorkingDir"), *chosen = DIRECTORY_DEFAULT;
+    sbx_status status = look(h, &inner, chosen);
+    if (status == SBX_E_NOT_FOUND)
+        chosen = said != NULL && said[0] == '/' ? said : "/";
+    else if (status != SBX_OK)
+        call_pass_error(call, &error);
+    if (status != SBX_OK && status != SBX_E_NOT_FOUND)
+        return status;
+    h->workdir = strdup(chosen);
+    return h->workdir != NULL ? SBX_OK : call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
+}
+
+sbx_status inject_open(struct sbx_handle *h, const struct container *c, struct sbx_call *call)
+{
+    const struct cJSON *config = json_member(c->json, "Config");
+    const char *user = json_text(config, "User");
+    struct sbx_kvs envs = {0};
+    h->user = strdup(user != NULL ? user : "");
+    if (h->user == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
+    sbx_status status = take_directory(h, config, call);
+    if (status == SBX_OK)
+        status = take_envs(json_member(config, "Env"), &envs, call);
+    const struct guest_link_options options = {.open = open_guest, .user = h, .share = SHARE, .envs = &envs};
+    if (status == SBX_OK)
+        h->link = guest_open(&options);
+    finish_envs(&envs);
+    h->injected = h->link != NULL;
+    return status == SBX_OK && h->link == NULL ? call_fail(call, SBX_E_NO_MEMORY, "attach: no memory") : status;
+}
