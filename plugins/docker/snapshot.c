@@ -205,6 +205,37 @@ static sbx_status commit(struct sbx_backend *b, struct sbx_call *call, const cha
     return engine_run(&b->engine, call, &request, json);
 }
 
+/* A commit is refused with 404 or 409 for the one reason that the container is removed, or is being so: it may well be
+ * shown as running then. One that is removed while it is read fails in many words. */
+static int is_going(struct sbx_backend *b, struct sbx_call *call, const char *container, sbx_status refused)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    CLEANUP(container_finish) struct container c = {0};
+    if (refused == SBX_E_NOT_FOUND || refused == SBX_E_STATE)
+        return 1;
+    call_shadow(&inner, &error, call);
+    sbx_status status = refused == SBX_E_FAILED ? container_inspect(b, &inner, "snapshot", container, &c) : SBX_OK;
+    if (status != SBX_OK)
+        return status == SBX_E_NOT_FOUND;
+    return c.state != NULL && (strcmp(c.state, "removing") == 0 || strcmp(c.state, "dead") == 0);
+}
+
+static sbx_status commit_or_gone(struct sbx_handle *h, struct sbx_call *call, const struct sbx_snapshot_args *args,
+                                 struct cJSON **json)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, call);
+    sbx_status status = commit(h->backend, &inner, h->id, args, json);
+    if (status == SBX_OK)
+        return SBX_OK;
+    if (is_going(h->backend, call, h->id, status))
+        return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id);
+    call_pass_error(call, &error);
+    return status;
+}
+
 static sbx_status begin(struct sbx_handle *h, struct sbx_call *call, const struct sbx_snapshot_args *given,
                         const struct sbx_snapshot_sink *out)
 {
@@ -215,7 +246,7 @@ static sbx_status begin(struct sbx_handle *h, struct sbx_call *call, const struc
     sbx_status status = sbx_take(&args, sizeof args, given);
     if (status != SBX_OK || args.flags != 0)
         return call_fail(call, status != SBX_OK ? status : SBX_E_UNSUPPORTED, "snapshot: arguments of a newer version");
-    status = commit(h->backend, call, h->id, &args, &json);
+    status = commit_or_gone(h, call, &args, &json);
     if (status == SBX_OK)
         status = json_need_text(call, "snapshot", json, "Id", &id);
     if (status == SBX_OK)
