@@ -66,11 +66,12 @@ static void mkdir_start(struct request *r, const struct fields *f)
     int made = mkdir(path, mode);
     if (made != 0 && errno == ENOENT && parents && path_make_parents(path) == 0)
         made = mkdir(path, mode);
-    if (made != 0 && !(parents && is_directory(path))) {
+    if (made == 0 || (parents && is_directory(path)))
+        request_end(r);
+    else if (errno == ENOTDIR)
+        request_fail(r, SBX_E_NOT_DIR, ENOTDIR, "mkdir: '%.300s': a file is in the way", r->given);
+    else
         path_fail(r, errno, "mkdir");
-        return;
-    }
-    request_end(r);
 }
 
 /* The last component, of a path without slashes at its end. */

@@ -152,7 +152,7 @@ static int put_file(struct unpack *u, int at, const struct tar_entry *e)
         (void)unlinkat(at, u->leaf, 0);
         return copied < 0
                    ? fail(u, u->text, error)
-                   : worker_fail(u->v, SBX_E_INVALID, 0, "tar: '%.250s': the archive ends inside of it", u->text);
+                   : worker_fail(u->v, SBX_E_PROTOCOL, 0, "tar: '%.250s': the archive ends inside of it", u->text);
     }
     const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = (time_t)e->mtime}};
     if (fchmod(fd, e->mode & 0777u) != 0)

@@ -19,6 +19,11 @@ static int refuse(struct tar_reader *t, const char *why)
     return worker_fail(t->v, SBX_E_INVALID, 0, "tar: %s", why);
 }
 
+static int refuse_cut(struct tar_reader *t)
+{
+    return worker_fail(t->v, SBX_E_PROTOCOL, 0, "tar: the archive ends before its end-of-archive blocks");
+}
+
 /* Up to `max` bytes that are there, in place; 0 at the end of input. */
 static size_t take(struct tar_reader *t, size_t max, const unsigned char **data)
 {
@@ -44,7 +49,7 @@ static int take_all(struct tar_reader *t, void *to, size_t len)
         const unsigned char *data = NULL;
         size_t n = take(t, len, &data);
         if (n == 0)
-            return refuse(t, "the archive ends before its end-of-archive blocks");
+            return refuse_cut(t);
         memcpy(p, data, n);
         p += n;
         len -= n;
@@ -58,7 +63,7 @@ static int skip(struct tar_reader *t, uint64_t len)
         const unsigned char *data;
         size_t n = take(t, len > TAR_BLOCK ? TAR_BLOCK : (size_t)len, &data);
         if (n == 0)
-            return refuse(t, "the archive ends before its end-of-archive blocks");
+            return refuse_cut(t);
         len -= n;
     }
     return 0;

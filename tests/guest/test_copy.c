@@ -226,7 +226,7 @@ static void a_tar_is_unpacked_and_a_bad_one_is_told(void **state)
     CLEANUP_FD int other = open_path("d", O_PATH | O_DIRECTORY);
     s = begin("unpack", cut, other, NULL, NULL);
     end(&s, &c);
-    assert_int_equal(c.status, SBX_E_INVALID);
+    assert_int_equal(c.status, SBX_E_PROTOCOL);
     assert_non_null(strstr(c.message, "tar: "));
 }
 
