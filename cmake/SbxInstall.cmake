@@ -9,6 +9,9 @@ set(sbx_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/sbx")
 if(TARGET sbxctl)
   install(TARGETS sbxctl RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT programs)
 endif()
+if(TARGET sbx-conform)
+  install(TARGETS sbx-conform RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT development)
+endif()
 foreach(library sbx sbx_static)
   if(TARGET ${library})
     install(TARGETS ${library}
@@ -35,6 +38,7 @@ foreach(section 1 3 5 7)
 endforeach()
 install(DIRECTORY conf/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples" COMPONENT documentation OPTIONAL
   PATTERN "CMakeLists.txt" EXCLUDE)
+install(DIRECTORY plugins/template DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples" COMPONENT development)
 install(FILES README.md NEWS.md SECURITY.md LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT documentation)
 
 configure_package_config_file(cmake/sbx-config.cmake.in "${PROJECT_BINARY_DIR}/package/sbx-config.cmake"

@@ -15,7 +15,7 @@ runs_from() { # FILE: where it looks for libraries; an empty part is the directo
     readelf -dW "$1" | sed -n 's/.*(R\(UN\)*PATH).*\[\(.*\)\]/:\2/p' | tr ':' '\n' | sed 1d
 }
 objects() { # programs, libraries and plugins that are linked dynamically
-    find "$build/bin/sbxctl" "$build"/lib/*.so "$build"/lib/sbx/*.so -maxdepth 0 -type f 2>/dev/null
+    find "$build/bin/sbxctl" "$build/bin/sbx-conform" "$build"/lib/*.so "$build"/lib/sbx/*.so -maxdepth 0 -type f 2>/dev/null
     find "$build"/lib -maxdepth 1 -name 'libsbx.so.*' -type f 2>/dev/null
 }
 
