@@ -39,7 +39,7 @@ endforeach()
 install(DIRECTORY conf/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples" COMPONENT documentation OPTIONAL
   PATTERN "CMakeLists.txt" EXCLUDE)
 install(DIRECTORY plugins/template DESTINATION "${CMAKE_INSTALL_DOCDIR}/examples" COMPONENT development)
-install(FILES README.md NEWS.md SECURITY.md LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT documentation)
+install(FILES README.md NEWS.md SECURITY.md LICENSE docs/write-a-provider.md docs/rules.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT documentation)
 
 configure_package_config_file(cmake/sbx-config.cmake.in "${PROJECT_BINARY_DIR}/package/sbx-config.cmake"
   INSTALL_DESTINATION "${sbx_package_dir}"
