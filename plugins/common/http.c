@@ -229,6 +229,24 @@ static sbx_status set_upload(struct transfer *t, struct sbx_call *call)
     return SBX_OK;
 }
 
+/* Asking again changes nothing. */
+static int is_harmless(const struct http_request *r)
+{
+    return strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
+}
+
+/* libcurl sends a request once more when a connection that it had kept ends without a reply. Only what changes nothing
+ * may be sent twice: the first may have arrived. */
+static int permit(void *user, char *remote, char *local, int remote_port, int local_port)
+{
+    struct transfer *t = user;
+    (void)remote;
+    (void)local;
+    (void)remote_port;
+    (void)local_port;
+    return ++t->attempts == 1 || is_harmless(t->request) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+
 /* `url` and `headers` must live as long as the transfer. */
 static sbx_status set_request(struct transfer *t, const char *url, struct curl_slist **headers)
 {
@@ -247,6 +265,8 @@ static sbx_status set_request(struct transfer *t, const char *url, struct curl_s
     (void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
     (void)curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, take_header);
     (void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+    (void)curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, permit);
+    (void)curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
     if (strcmp(r->method, "POST") == 0) {
         (void)curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, r->body != NULL ? r->body : "");
@@ -329,6 +349,8 @@ sbx_status http_drive(const struct http *http, struct worker *worker, struct sbx
 
 static const char *reason(const struct transfer *t, CURLcode code)
 {
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return "the connection ended";
     return t->why[0] != '\0' ? t->why : curl_easy_strerror(code);
 }
 
@@ -353,21 +375,25 @@ sbx_status http_judge(const struct http *http, const struct transfer *t, CURLcod
     (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     if (t->stopped)
         return call_fail(call, SBX_E_STOPPED, "%s: stopped by the caller", r->what);
-    if (t->too_large)
-        return call_fail(call, SBX_E_TOO_LARGE, "%s: the service's answer is too long", r->what);
+    if (t->too_large) {
+        (void)call_fail(call, SBX_E_TOO_LARGE, "%s: the service's answer is too long", r->what);
+        if (!is_harmless(r))
+            call_maybe_applied(call, NULL);
+        return SBX_E_TOO_LARGE;
+    }
     if (code == CURLE_OUT_OF_MEMORY || t->reply->body.failed == ENOMEM)
         return call_fail(call, SBX_E_NO_MEMORY, "%s: no memory", r->what);
     if (is_certificate_trouble(http, t, code))
         return call_fail(call, SBX_E_AUTH, "%s: certificates: %s", r->what, reason(t, code));
     const char *where = http->options.unix_path != NULL ? http->options.unix_path : http->options.base;
-    if (sent == 0) {
+    if (sent == 0 && t->attempts <= 1) {
         char text[128];
         (void)call_fail(call, SBX_E_UNAVAILABLE, "%s: cannot reach '%s': %s", r->what, where,
                         os_errno != 0 ? strerror_r((int)os_errno, text, sizeof text) : reason(t, code));
         call_os_errno(call, (int)os_errno);
         return SBX_E_UNAVAILABLE;
     }
-    if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0)
+    if (is_harmless(r))
         return call_fail(call, SBX_E_UNAVAILABLE, "%s: no whole answer from '%s': %s", r->what, where, reason(t, code));
     sbx_status status = call_fail(call, SBX_E_UNKNOWN, "%s: asked of '%s', but no whole answer came: %s", r->what,
                                   where, reason(t, code));
@@ -390,6 +416,8 @@ static sbx_status run(struct http *http, struct worker *worker, struct transfer 
     if (status == SBX_OK)
         status = http_drive(http, worker, call, &code);
     (void)curl_multi_remove_handle(worker->multi, worker->easy);
+    if (status != SBX_OK && t->attempts > 0 && !is_harmless(t->request))
+        call_maybe_applied(call, NULL);
     if (status == SBX_OK)
         status = http_judge(http, t, code, call);
     (void)curl_easy_getinfo(worker->easy, CURLINFO_RESPONSE_CODE, &t->reply->status);

@@ -36,6 +36,7 @@ struct transfer {
     CURL *easy;
     size_t header_bytes;
     off_t sent;    /* of the file */
+    int attempts;  /* to send the request; more than one: the connection died under the first */
     int head_came; /* whole: libcurl takes a head that is cut for one without a body */
     int too_large;
     int stopped;

@@ -112,6 +112,11 @@ size_t json_count(const struct cJSON *at)
     return count;
 }
 
+int json_is_array(const struct cJSON *at)
+{
+    return cJSON_IsArray(at) != 0;
+}
+
 const char *json_key(const struct cJSON *at)
 {
     return at == NULL ? NULL : at->string;

@@ -33,6 +33,7 @@ sbx_status json_need_text(struct sbx_call *call, const char *what, const struct 
 const struct cJSON *json_first(const struct cJSON *at);
 const struct cJSON *json_next(const struct cJSON *at);
 size_t json_count(const struct cJSON *at);
+int json_is_array(const struct cJSON *at);
 const char *json_key(const struct cJSON *at);   /* NULL outside of an object */
 const char *json_value(const struct cJSON *at); /* NULL: no text */
 
