@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { START_MS = 60000, LOOK_MS = 500, ABORT_MS = 10000, TWIN_POLL_MS = 20, IMAGE_LIMIT = 8 << 20 };
+enum { START_MS = 60000, LOOK_MS = 500, ABORT_MS = 10000, LATE_MS = 800, TWIN_POLL_MS = 20, IMAGE_LIMIT = 8 << 20 };
 #define MS_NS INT64_C(1000000)
 
 static void close_one(int *fd)
@@ -126,18 +126,30 @@ static sbx_status write_entry(struct making *m)
     return SBX_OK;
 }
 
-/* The reply was lost: whether the container is there, its name tells. */
-static sbx_status find_lost(struct making *m)
+/* 1, and its id is known: the daemon has a container of our name that is this very one. */
+static int is_there(struct making *m, struct sbx_call *call)
 {
     CLEANUP(container_finish) struct container c = {0};
-    struct sbx_call call = {.size = sizeof call, .deadline_ns = clock_now_ns() + ABORT_MS * MS_NS};
-    sbx_status status = container_inspect(m->b, &call, "create", m->name, &c);
-    if (status != SBX_OK || c.key == NULL || strcmp(c.key, m->key) != 0) {
-        call_maybe_applied(m->call, m->name);
-        return SBX_E_UNKNOWN;
-    }
+    if (container_inspect(m->b, call, "create", m->name, &c) != SBX_OK || c.key == NULL || strcmp(c.key, m->key) != 0)
+        return 0;
     (void)snprintf(m->id, sizeof m->id, "%s", c.id);
-    return SBX_OK;
+    return 1;
+}
+
+/* No usable reply came: whether the container is there, its name tells. */
+static sbx_status find_lost(struct making *m)
+{
+    struct sbx_error error;
+    struct sbx_call call;
+    int64_t end_ns = clock_now_ns() + ABORT_MS * MS_NS;
+    call_shadow(&call, &error, m->call);
+    if (call.deadline_ns == 0 || call.deadline_ns > end_ns)
+        call.deadline_ns = end_ns;
+    if (is_there(m, &call))
+        return SBX_OK;
+    sbx_status status = call_fail(m->call, SBX_E_UNKNOWN, "create: the daemon may have made '%s'", m->name);
+    call_maybe_applied(m->call, m->name);
+    return status;
 }
 
 static sbx_status post_create(struct making *m, struct sbx_call *call)
@@ -157,6 +169,8 @@ static sbx_status post_create(struct making *m, struct sbx_call *call)
         status = json_need_text(call, "create", json, "Id", &id);
     if (status == SBX_OK && (!engine_is_reference(id) || strlen(id) >= sizeof m->id))
         status = call_fail(call, SBX_E_PROTOCOL, "create: the daemon gave an id that is none");
+    if (status == SBX_E_PROTOCOL)
+        call_maybe_applied(call, NULL);
     if (status == SBX_OK)
         (void)snprintf(m->id, sizeof m->id, "%s", id);
     return status;
@@ -175,8 +189,11 @@ static sbx_status make_container(struct making *m)
         return call_fail(m->call, SBX_E_EXISTS, "create: the name '%s' is taken", m->name);
     if (status == SBX_OK)
         return SBX_OK;
+    m->is_lost = (error.flags & SBX_ERR_MAYBE_APPLIED) != 0;
+    if (m->is_lost && status != SBX_E_TIMEOUT && status != SBX_E_CANCELLED)
+        return find_lost(m);
     call_pass_error(m->call, &error);
-    return status == SBX_E_UNKNOWN ? find_lost(m) : status;
+    return status;
 }
 
 /* --- the meeting ------------------------------------------------------------------------------------------------- */
@@ -256,6 +273,39 @@ static sbx_status meet_guest(struct making *m)
 /* --- the same token again ------------------------------------------------------------------------------------------
  */
 
+/* Who began with this container is dead. */
+static sbx_status drop_left_over(struct making *m, const struct container *c)
+{
+    sbx_status status = handle_destroy(m->b, c->id, c->key, m->call);
+    if (status != SBX_OK)
+        return status;
+    return call_fail(m->call, SBX_E_UNAVAILABLE, "create: removed what an earlier attempt at '%s' left; ask again",
+                     m->name);
+}
+
+static int is_for_our_token(const struct making *m, const struct container *c)
+{
+    const char *token = container_label(c, LABEL_TOKEN), *scope = container_label(c, LABEL_SCOPE);
+    return m->args.client_token != NULL && token != NULL && strcmp(token, m->args.client_token) == 0 && scope != NULL &&
+           strcmp(scope, m->b->entries.scope) == 0 && c->key != NULL;
+}
+
+/* SBX_E_BUSY: its maker is at it still. */
+static sbx_status try_twin(struct making *m, const struct container *c, struct sbx_handle **out)
+{
+    int state = container_state(m->b, c);
+    CLEANUP_FD int entry_fd = is_for_our_token(m, c) ? entry_open(&m->b->entries, c->key) : -1;
+    if (!is_for_our_token(m, c) || (entry_fd < 0 && state != SBX_STATE_PENDING))
+        return call_fail(m->call, SBX_E_EXISTS, "create: the name '%s' is taken", m->name);
+    if (state == SBX_STATE_PENDING)
+        return entry_fd < 0 || entry_try_lock(entry_fd) ? drop_left_over(m, c) : SBX_E_BUSY;
+    if (state != SBX_STATE_RUNNING)
+        return call_fail(m->call, SBX_E_STATE, "create: the sandbox made for this token is %s", c->state);
+    if (flock(entry_fd, LOCK_SH | LOCK_NB) != 0)
+        return SBX_E_BUSY;
+    return handle_make(m->b, c->id, c->key, container_has_memory_limit(c), m->call, out);
+}
+
 /* The container of that name, if it was made for our token: once whoever makes it is done. */
 static sbx_status attach_twin(struct making *m, struct sbx_handle **out)
 {
@@ -263,18 +313,10 @@ static sbx_status attach_twin(struct making *m, struct sbx_handle **out)
         CLEANUP(container_finish) struct container c = {0};
         int ready = 0;
         sbx_status status = container_inspect(m->b, m->call, "create", m->name, &c);
-        if (status != SBX_OK)
+        if (status == SBX_OK)
+            status = try_twin(m, &c, out);
+        if (status != SBX_E_BUSY)
             return status;
-        const char *token = container_label(&c, LABEL_TOKEN);
-        const char *scope = container_label(&c, LABEL_SCOPE);
-        if (m->args.client_token == NULL || token == NULL || strcmp(token, m->args.client_token) != 0 ||
-            scope == NULL || strcmp(scope, m->b->entries.scope) != 0 || c.key == NULL)
-            return call_fail(m->call, SBX_E_EXISTS, "create: the name '%s' is taken", m->name);
-        CLEANUP_FD int entry_fd = entry_open(&m->b->entries, c.key);
-        if (container_state(m->b, &c) == SBX_STATE_RUNNING && entry_fd >= 0 && flock(entry_fd, LOCK_SH | LOCK_NB) == 0)
-            return handle_make(m->b, c.id, c.key, container_has_memory_limit(&c), m->call, out);
-        if (container_state(m->b, &c) != SBX_STATE_PENDING && container_state(m->b, &c) != SBX_STATE_RUNNING)
-            return call_fail(m->call, SBX_E_STATE, "create: the sandbox made for this token is %s", c.state);
         status = call_poll(m->call, NULL, 0, clock_now_ns() + TWIN_POLL_MS * MS_NS, &ready);
         if (status != SBX_OK)
             return status;
@@ -283,11 +325,15 @@ static sbx_status attach_twin(struct making *m, struct sbx_handle **out)
 
 /* --- together ---------------------------------------------------------------------------------------------------- */
 
-/* Undoes what was made. The first error stays the one that is told. */
-static void undo(struct making *m)
+/* Undoes what was made. The first error stays the one that is told. A call whose time is over gets little more. */
+static void undo(struct making *m, sbx_status why)
 {
-    struct sbx_call call = {.size = sizeof call, .deadline_ns = clock_now_ns() + ABORT_MS * MS_NS};
+    int is_over = why == SBX_E_TIMEOUT || why == SBX_E_CANCELLED;
+    struct sbx_call call = {.size = sizeof call,
+                            .deadline_ns = clock_now_ns() + (is_over ? LATE_MS : ABORT_MS) * MS_NS};
     close_one(&m->lifeline[1]);
+    if (m->is_lost && m->id[0] == '\0' && !is_there(m, &call))
+        call_maybe_applied(m->call, m->name);
     if (m->id[0] != '\0' && handle_destroy(m->b, m->id, m->key, &call) != SBX_OK)
         call_maybe_applied(m->call, m->id);
     if (m->entry_fd >= 0)
@@ -340,7 +386,7 @@ sbx_status create_container(struct sbx_backend *b, struct sbx_call *call, const 
         status = make(&m, out);
     if (status == SBX_OK)
         return SBX_OK;
-    undo(&m);
+    undo(&m, status);
     if (status == SBX_E_EXISTS && m.args.client_token != NULL)
         status = attach_twin(&m, out);
     return status;

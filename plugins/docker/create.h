@@ -28,6 +28,7 @@ struct making {
     int meet_fd;   /* where it asks for that */
     int lifeline[2];
     char id[CONTAINER_ID_SIZE];
+    int is_lost; /* it was asked for, and whether it was made is not known */
 };
 
 /* plan.c: everything that can be refused without asking the daemon; chooses the name. */

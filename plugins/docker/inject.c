@@ -11,7 +11,14 @@
 #include <inttypes.h>
 #include <sys/mman.h>
 
-enum { PIECE = 1 << 16, PROGRAM_LIMIT = 64 << 20, BODY_LIMIT = 1 << 20, SHARE = 32, NAME_SIZE = 48 };
+enum {
+    PIECE = 1 << 16,
+    PROGRAM_LIMIT = 64 << 20,
+    BODY_LIMIT = 1 << 20,
+    SHARE = 32,
+    NAME_SIZE = 48,
+    NOISE_MAX = 1 << 20
+};
 #define DIRECTORY_DEFAULT "/workspace"
 
 /* --- the program ------------------------------------------------------------------------------------------------- */
@@ -54,7 +61,7 @@ static int pack(int from, int to, char name[NAME_SIZE])
 }
 
 /* SBX_E_NOT_FOUND: nothing of that path. */
-static sbx_status look(struct sbx_handle *h, struct sbx_call *call, const char *path)
+static sbx_status look(const struct sbx_handle *h, struct sbx_call *call, const char *path)
 {
     CLEANUP_BUF struct buf url;
     buf_init(&url, 1 << 15);
@@ -90,16 +97,34 @@ static sbx_status put_program(struct sbx_handle *h, struct sbx_call *call, char 
     return status;
 }
 
+/* /workspace if it is there, else what the image says. Asked when the guest is needed: a daemon that cannot say it must
+ * not keep the container from being removed. */
+static sbx_status find_directory(const struct sbx_handle *h, struct sbx_call *call, const char **out)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, call);
+    sbx_status status = look(h, &inner, DIRECTORY_DEFAULT);
+    *out = status == SBX_OK ? DIRECTORY_DEFAULT : h->workdir;
+    if (status == SBX_OK || status == SBX_E_NOT_FOUND)
+        return SBX_OK;
+    call_pass_error(call, &error);
+    return status;
+}
+
 /* --- one connection ---------------------------------------------------------------------------------------------- */
 
+/* What the guest says on its standard error is dropped; who says so much there is no guest. */
 static int64_t guest_read(void *user, void *buf, size_t cap)
 {
-    for (;;) {
+    for (int64_t dropped = 0; dropped < NOISE_MAX;) {
         int which = 0;
         int64_t n = stream_read(user, &which, buf, cap);
         if (n <= 0 || which == 1)
             return n;
+        dropped += n;
     }
+    return -1;
 }
 
 static int64_t guest_write(void *user, const void *data, size_t len)
@@ -126,12 +151,15 @@ static sbx_status open_guest(void *user, struct sbx_call *call, struct guest_str
 {
     struct sbx_handle *h = user;
     char name[NAME_SIZE];
-    sbx_status status = put_program(h, call, name);
+    const char *directory = NULL;
+    sbx_status status = find_directory(h, call, &directory);
+    if (status == SBX_OK)
+        status = put_program(h, call, name);
     if (status != SBX_OK)
         return status;
     CLEANUP_BUF struct buf body;
     const char *const words[] = {
-        name + 1, "serve", "--stdio", "--keep-caps", "--workdir", h->workdir, h->user[0] != '\0' ? "--user" : NULL,
+        name + 1, "serve", "--stdio", "--keep-caps", "--workdir", directory, h->user[0] != '\0' ? "--user" : NULL,
         h->user,  NULL};
     buf_init(&body, BODY_LIMIT);
     (void)buf_text(&body,
@@ -180,35 +208,16 @@ static void finish_envs(struct sbx_kvs *envs)
     free((void *)(uintptr_t)envs->items);
 }
 
-/* /workspace if it is there, else what the image says. */
-static sbx_status take_directory(struct sbx_handle *h, const struct cJSON *config, struct sbx_call *call)
-{
-    struct sbx_error error;
-    struct sbx_call inner;
-    call_shadow(&inner, &error, call);
-    const char *said = json_text(config, "WorkingDir"), *chosen = DIRECTORY_DEFAULT;
-    sbx_status status = look(h, &inner, chosen);
-    if (status == SBX_E_NOT_FOUND)
-        chosen = said != NULL && said[0] == '/' ? said : "/";
-    else if (status != SBX_OK)
-        call_pass_error(call, &error);
-    if (status != SBX_OK && status != SBX_E_NOT_FOUND)
-        return status;
-    h->workdir = strdup(chosen);
-    return h->workdir != NULL ? SBX_OK : call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
-}
-
 sbx_status inject_open(struct sbx_handle *h, const struct container *c, struct sbx_call *call)
 {
     const struct cJSON *config = json_member(c->json, "Config");
-    const char *user = json_text(config, "User");
+    const char *user = json_text(config, "User"), *directory = json_text(config, "WorkingDir");
     struct sbx_kvs envs = {0};
     h->user = strdup(user != NULL ? user : "");
-    if (h->user == NULL)
+    h->workdir = strdup(directory != NULL && directory[0] == '/' ? directory : "/");
+    if (h->user == NULL || h->workdir == NULL)
         return call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
-    sbx_status status = take_directory(h, config, call);
-    if (status == SBX_OK)
-        status = take_envs(json_member(config, "Env"), &envs, call);
+    sbx_status status = take_envs(json_member(config, "Env"), &envs, call);
     const struct guest_link_options options = {.open = open_guest, .user = h, .share = SHARE, .envs = &envs};
     if (status == SBX_OK)
         h->link = guest_open(&options);

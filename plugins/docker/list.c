@@ -50,7 +50,11 @@ static sbx_status fetch(struct sbx_backend *b, const struct sbx_kvs *labels, str
     buf_init(&path, 1 << 15);
     sbx_status status = list_path(b, labels, call, &path);
     const struct engine_request request = {.what = "list", .path = path.data, .reply_limit = LIST_LIMIT};
-    return status != SBX_OK ? status : engine_run(&b->engine, call, &request, json);
+    if (status == SBX_OK)
+        status = engine_run(&b->engine, call, &request, json);
+    if (status == SBX_OK && !json_is_array(*json))
+        status = call_fail(call, SBX_E_PROTOCOL, "list: the daemon's answer is no list");
+    return status;
 }
 
 /* --- leftovers --------------------------------------------------------------------------------------------------- */

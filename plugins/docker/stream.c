@@ -4,6 +4,8 @@
  */
 #include "plugins/docker/stream.h"
 
+enum { EMPTY_MAX = 4096 }; /* frames in a row without a payload: no daemon does that, and reading has to end */
+
 static sbx_status make(struct stream *stream, struct sbx_call *call, const char *container, const char *body)
 {
     CLEANUP_JSON struct cJSON *json = NULL;
@@ -54,7 +56,7 @@ void stream_close(struct stream *stream)
 /* 1: a payload is next; else what read said. */
 static int64_t read_head(struct stream *stream)
 {
-    while (stream->left == 0) {
+    for (int empty = 0; stream->left == 0; empty++) {
         int64_t n = http_tunnel_read(stream->tunnel, stream->head + stream->have, STREAM_HEAD - stream->have);
         if (n <= 0)
             return n == 0 && stream->have > 0 ? -1 : n;
@@ -62,7 +64,7 @@ static int64_t read_head(struct stream *stream)
         if (stream->have < STREAM_HEAD)
             continue;
         const unsigned char *h = stream->head;
-        if (h[0] > 2 || h[1] != 0 || h[2] != 0 || h[3] != 0)
+        if (empty > EMPTY_MAX || h[0] > 2 || h[1] != 0 || h[2] != 0 || h[3] != 0)
             return -1;
         stream->left = (size_t)h[4] << 24 | (size_t)h[5] << 16 | (size_t)h[6] << 8 | h[7];
         stream->have = 0;
