@@ -1,0 +1,286 @@
+"""The docker provider against a daemon that lies, stalls and breaks off: never a false success, and each call ends in time."""
+import os
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import engine_double  # noqa: E402
+
+MEBIBYTE = 1024
+
+
+class Versions(engine_double.TestCase):
+    def test_versions_outside_of_the_window_are_refused(self):
+        for version, words in (("1.40", "1.41 or newer"), ("1.9", "1.41 or newer"), ("0.1", "no version"),
+                               ("", "no version"), ("1.x", "no version"), ("-1.50", "no version"),
+                               ("1.47 ", None), ("9" * 400, "no version"), ("1.47, 1.48", "no version")):
+            self.ask("POST", "/_double/version", {"version": version})
+            done = self.sbx("ls", "--provider", "d")
+            if words is None:
+                self.assertEqual(done.code, 0, done)
+                continue
+            self.assertEqual(done.code, 125, done)
+            self.assertIn(words, done.err)
+
+    def test_the_newest_version_that_both_know_is_spoken(self):
+        for theirs, ours in (("1.41", "v1.41"), ("1.47", "v1.47"), ("1.99", "v1.52"), ("3.0", "v1.52")):
+            self.ask("POST", "/_double/version", {"version": theirs})
+            self.ok("ls")
+            self.assertEqual(self.log()[-1]["version"], ours)
+
+    def test_what_is_no_daemon_is_told(self):
+        for body in ("SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 200 OK\r\n\r\n", "HTTP/9 x\r\n\r\n", "\0" * 100, "HTTP/1.1 ",
+                     "HTTP/1.1 301 Moved\r\nLocation: http://localhost/\r\nContent-Length: 0\r\n\r\n"):
+            self.fault(do="raw", path="/_ping", body=body)
+            done = self.refused("ls", "--provider", "d")
+            self.assertIn("open", done.err, body)
+
+
+class Creating(engine_double.TestCase):
+    def test_a_lost_reply_of_create_is_adopted(self):
+        self.fault(do="drop", when="after", path="/containers/create")
+        box = self.ok("create", "--label", "a=b").out.strip()
+        self.assertEqual(len(self.containers()), 1)
+        self.assertEqual(self.ok("exec", box, "--", "echo", "hello").out, "hello\n")
+        self.ok("rm", box)
+        self.assertEqual(self.containers(), [])
+
+    def test_a_create_that_did_not_arrive_leaves_nothing_and_says_so(self):
+        self.fault(do="drop", when="before", path="/containers/create")
+        done = self.refused("create", "--json")
+        self.assertFalse(done.json["ok"])
+        self.assertEqual(self.containers(), [])
+
+    def test_a_create_whose_outcome_stays_unknown_names_what_to_ask_about(self):
+        self.fault(do="drop", when="after", path="/containers/create")
+        self.fault(do="reply", method="GET", path="/containers/sbx-*/json", status=500, times=0)
+        done = self.refused("create", "--name", "sbx-mine", "--json")
+        self.assertEqual(done.json["error"]["code"], "unknown", done)
+        self.assertEqual(done.json["error"]["resource_id"], "sbx-mine", done)
+
+    def test_a_create_that_gets_no_reply_in_time_is_found_and_swept(self):
+        self.fault(do="hang", when="after", path="/containers/create")
+        self.late("create")
+        self.ok("ls")
+        self.assertEqual(self.containers(), [])
+
+    def test_a_start_that_hangs_leaves_nothing(self):
+        for when in ("before", "after"):
+            self.fault(do="hang", when=when, path="/containers/*/start")
+            self.late("create")
+            self.assertEqual(self.containers(), [], when)
+
+    def test_an_engine_that_hangs_altogether_ends_the_call_in_time(self):
+        for skip in range(4):
+            self.no_faults()
+            self.fault(do="hang", skip=skip, times=0)
+            self.late("create")
+
+    def test_a_failed_start_leaves_nothing_and_its_reason_is_told(self):
+        self.fault(do="reply", path="/containers/*/start", status=500, message="no runc here")
+        done = self.refused("create")
+        self.assertIn("no runc here", done.err)
+        self.assertEqual(self.containers(), [])
+
+    def test_a_guest_that_never_comes_is_no_success(self):
+        self.fault(do="reply", path="/containers/*/start", status=204)
+        self.refused("create")
+        self.assertEqual(self.containers(), [])
+
+    def test_a_conflict_leaves_the_connection_fit_for_the_next_request(self):
+        self.ok("create", "--name", "taken")
+        before = len(self.log())
+        done = self.refused("create", "--name", "taken")
+        self.assertIn("taken", done.err)
+        asked = self.log()[before:]
+        self.assertEqual(len({one["connection"] for one in asked}), 1, asked)
+        self.assertGreater(len(asked), 2)
+        self.assertEqual(len(self.containers()), 1)
+
+    def test_a_refusal_before_all_was_sent_is_that_refusal(self):
+        # More than a socket takes, so that the reply comes while the request is still on its way.
+        labels = [word for i in range(15) for word in ("--label", f"k{i}={'v' * 100000}")]
+        self.fault(do="early", path="/containers/create", status=404, message="No such image: busy")
+        done = self.refused("create", *labels)
+        self.assertIn("No such image", done.err)
+        self.assertEqual(self.containers(), [])
+
+    def test_replies_that_make_no_sense_are_no_success(self):
+        for body in ("", "null", "[]", "{}", '{"Id":7}', '{"Id":""}', '{"Id":"../x"}', '{"Id":"' + "a" * 500 + '"}',
+                     '{"Id":"a"', '{"Id":"a\\u0000b"}', "[" * 100000):
+            self.fault(do="reply", path="/containers/create", status=201, body=body)
+            self.refused("create")
+        for body in ("", "null", "{", "[" * 100000, '{"Config":' * 2000):
+            self.fault(do="reply", path="/images/*/json", status=200, body=body)
+            self.assertIn(self.within(engine_double.PLENTY, "create").code, (0, 125))
+            self.fault(do="reply", path="/containers/json", status=200, body=body)
+            self.refused("ls", "--provider", "d")
+
+    def test_a_pull_that_fails_at_its_end_is_told(self):
+        with open(self.config, encoding="utf-8") as ini:
+            text = ini.read().replace("pull = never", "pull = missing")
+        with open(self.config, "w", encoding="utf-8") as ini:
+            ini.write(text)
+        self.fault(do="reply", path="/images/create", status=200,
+                   body='{"status":"Pulling"}\r\n' + "x" * 200000 + '\r\n{"error":"manifest unknown"}')
+        done = self.refused("create", "--image", "other:1")
+        self.assertIn("manifest unknown", done.err)
+        self.fault(do="cut", path="/images/create", bytes=60)
+        self.refused("create", "--image", "other:1")
+        self.fault(do="hang", path="/images/create", when="after")
+        self.late("create", "--image", "other:2")
+        self.fault(do="trickle", path="/images/create", bytes=1)
+        self.ok("create", "--image", "another:2")
+
+
+class Bounds(engine_double.TestCase):
+    def refused_in(self, mebibytes, *words):
+        done = self.refused(*words)
+        if not engine_double.SANITIZED:
+            self.assertLess(done.kilobytes, mebibytes * MEBIBYTE, done)
+
+    def test_replies_without_end_are_cut_off_in_bounded_memory(self):
+        box = self.ok("create").out.strip()
+        for what in ("body", "json", "headers"):
+            for path, mebibytes, words in (("/_ping", 64, ("ls", "--provider", "d")),
+                                           ("/images/*", 96, ("create",)),
+                                           ("/containers/create", 64, ("create",)),
+                                           ("/containers/*/json", 96, ("inspect", box)),
+                                           ("/containers/*/start", 64, ("create",))):
+                self.no_faults()
+                self.fault(do="flood", what=what, path=path, times=0)
+                self.refused_in(mebibytes, *words)
+        self.no_faults()
+        self.ok("rm", box)
+
+    def test_a_list_without_end_is_cut_off(self):
+        self.fault(do="flood", what="json", path="/containers/json")
+        self.refused_in(700, "ls", "--provider", "d")
+
+    def test_a_reply_that_drips_ends_at_the_deadline(self):
+        for path, words in (("/_ping", ("ls", "--provider", "d")), ("/containers/json", ("ls", "--provider", "d")),
+                            ("/images/*", ("create",))):
+            self.no_faults()
+            self.fault(do="trickle", path=path, bytes=1, seconds=0.1)
+            self.late(*words)
+
+    def test_a_removal_is_not_said_to_have_been_without_a_reply(self):
+        box = self.ok("create").out.strip()
+        self.fault(do="drop", when="before", method="DELETE")
+        self.refused("rm", box)
+        self.assertEqual(len(self.containers()), 1)
+        self.fault(do="hang", when="before", method="DELETE")
+        self.late("rm", box)
+        self.ok("rm", box)
+        self.assertEqual(self.containers(), [])
+
+
+class Streams(engine_double.TestCase):
+    """A container that somebody else made: the guest is put there, and speaks over the one upgraded connection."""
+
+    def hello(self, **more):
+        return self.ok("exec", "d/theirs", "--", "echo", "hello", **more)
+
+    def test_frames_may_be_split_and_merged_in_any_way(self):
+        for what in ("bytes", "split", "empty", "noise"):
+            self.fault(do="stream", what=what, path="/exec/*/start")
+            self.assertEqual(self.hello().out, "hello\n", what)
+        self.fault(do="stream", what="split", path="/exec/*/start")
+        done = self.ok("exec", "d/theirs", "--", "sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x")
+        self.assertEqual(done.out, "x" * 300000)
+
+    def test_frames_that_are_none_are_no_success(self):
+        for what in ("type", "oversized", "padding", "end"):
+            self.no_faults()
+            self.fault(do="stream", what=what, path="/exec/*/start", times=0)
+            done = self.refused("exec", "d/theirs", "--", "echo", "hello")
+            self.assertEqual(done.out, "", what)
+
+    def test_streams_without_end_or_word_end_at_the_deadline(self):
+        for what, codes in (("silence", (124,)), ("errors", (124, 125)), ("nothing", (124, 125)), ("zeros", (124, 125))):
+            self.no_faults()
+            self.fault(do="stream", what=what, path="/exec/*/start", times=0)
+            done = self.within(engine_double.DEADLINE, "exec", "d/theirs", "--", "echo", "hello")
+            self.assertIn(done.code, codes, (what, done))
+            self.assertEqual(done.out, "")
+
+    def test_refusals_of_a_stream_are_told(self):
+        for status, words in ((404, "No such exec"), (409, "is paused"), (500, "oci runtime"), (400, "bad parameter")):
+            self.fault(do="reply", path="/exec/*/start", status=status, message=words)
+            done = self.refused("exec", "d/theirs", "--", "echo", "hello")
+            self.assertEqual(done.out, "")
+        for body in ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "nonsense\r\n\r\n", "HTTP/1.1 101 UPGRADED\r\n",
+                     "HTTP/1.1 204 No Content\r\n\r\n", "x" * 300000):
+            self.no_faults()
+            self.fault(do="raw", path="/exec/*/start", body=body, times=0)
+            done = self.refused("exec", "d/theirs", "--", "echo", "hello")
+            self.assertEqual(done.out, "")
+
+    def test_a_stalled_transfer_ends_at_the_deadline_and_the_container_can_be_removed(self):
+        for rule in ({"method": "PUT", "when": "body"}, {"method": "PUT", "when": "after"}, {"method": "HEAD", "when": "before"}):
+            self.no_faults()
+            self.fault(do="hang", path="/containers/*/archive", times=0, **rule)
+            self.late("exec", "d/theirs", "--", "echo", "hello")
+        self.ok("rm", "d/theirs")
+        self.assertEqual(self.sbx("inspect", "d/theirs").code, 125)
+
+    def test_a_refusal_while_the_program_travels_is_that_refusal(self):
+        self.fault(do="early", method="PUT", path="/containers/*/archive", status=404, message="No such container")
+        self.refused("exec", "d/theirs", "--", "echo", "hello")
+        self.fault(do="early", method="PUT", path="/containers/*/archive", status=403, message="read-only file system")
+        done = self.refused("exec", "d/theirs", "--", "echo", "hello")
+        self.assertIn("read-only file system", done.err)
+        self.assertEqual(self.hello().out, "hello\n")
+
+    def test_an_exec_that_may_have_been_started_is_not_started_again(self):
+        self.fault(do="drop", when="after", path="/containers/*/exec")
+        before = len([one for one in self.log() if one["path"].endswith("/start")])
+        self.sbx("exec", "d/theirs", "--deadline", "2s", "--", "echo", "hello")
+        asked = [one for one in self.log() if one["path"].endswith("/start")]
+        self.assertLessEqual(len(asked) - before, 1)
+
+
+class Cuts(engine_double.TestCase):
+    """Every reply cut at every byte, by a program that uses libsbx."""
+
+    def cut(self, case):
+        env = {**os.environ, **self.environment()}
+        done = subprocess.run([os.environ["SBX_TEST_CUTS"], self.socket, case], env=env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=170, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout[-4000:])
+        self.assertIn("replies cut", done.stdout)
+
+    def test_no_cut_of_a_greeting_is_a_success(self):
+        self.cut("ping")
+
+    def test_no_cut_of_an_image_is_a_success(self):
+        self.cut("image")
+
+    def test_a_cut_reply_of_create_is_found_again(self):
+        self.cut("create")
+
+    def test_no_cut_reply_of_start_is_a_success(self):
+        self.cut("start")
+
+    def test_no_cut_reply_of_a_removal_is_a_success(self):
+        self.cut("remove")
+
+    def test_no_cut_list_is_a_success(self):
+        self.cut("list")
+
+    def test_no_cut_inspection_is_a_success(self):
+        self.cut("inspect")
+
+    def test_no_cut_reply_about_a_file_is_a_success(self):
+        self.cut("look")
+
+    def test_no_cut_reply_of_exec_is_a_success(self):
+        self.cut("exec")
+
+    def test_no_cut_upgrade_is_a_success(self):
+        self.cut("stream")
+
+
+if __name__ == "__main__":
+    unittest.main()
