@@ -29,6 +29,11 @@ def without_comments(text):
 
 def structs(text):
     """{name: [member names in order]} of every struct with a body."""
+    return {name: [one for one, _ in members] for name, members in declarations(text).items()}
+
+
+def declarations(text):
+    """{name: [(member, its declaration) in order]} of every struct with a body."""
     found, current, pending = {}, None, ""
     for line in without_comments(text).splitlines():
         start = STRUCT.match(line.rstrip())
@@ -40,7 +45,8 @@ def structs(text):
         elif current is not None and line.strip():
             pending += " " + line.strip()
             if pending.endswith(";"):
-                found[current].append(member(pending[1:-1].strip()))
+                declaration = " ".join(pending[1:-1].split())
+                found[current].append((member(declaration), declaration))
                 pending = ""
     return found
 
