@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * sbx_plugin.h - the plugin ABI of sbx, version 1.0 (draft).
+ * sbx_plugin.h - the plugin ABI of sbx, version 1.0.
  *
  * A provider of sandboxes is one shared object that exports one const data symbol, sbx_plugin_v1. This header is all
  * that a plugin, or a host that loads one, needs. It stands alone: no function of any host is imported.

@@ -57,7 +57,7 @@ def layout(root):
     problems = [f"was: {line}" for line in sorted(set(want.splitlines()) - set(got.splitlines()))]
     problems += [f"is:  {line}" for line in sorted(set(got.splitlines()) - set(want.splitlines()))]
     if problems:
-        problems.append("an intended change of the draft: SBX_WRITE_LAYOUT=1 tests/abi/check_header.py layout .")
+        problems.append("an intended addition: SBX_WRITE_LAYOUT=1 tests/abi/check_header.py layout .")
     return problems
 
 
