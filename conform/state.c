@@ -217,7 +217,11 @@ const char *state_inherited(const struct state *before, char text[TEXT_SIZE])
         int flags = fcntl(fd, F_GETFD);
         if (flags < 0 || (flags & FD_CLOEXEC) != 0 || before->fds[fd][0] != '\0')
             continue;
-        (void)snprintf(text, TEXT_SIZE, "descriptor %d is not close-on-exec (P3)", fd);
+        char path[64];
+        char link[LINK_SIZE] = "";
+        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        (void)!readlink(path, link, sizeof link - 1);
+        (void)snprintf(text, TEXT_SIZE, "descriptor %d, '%s', is not close-on-exec (P3)", fd, link);
         return text;
     }
     return NULL;
