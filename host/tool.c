@@ -6,12 +6,14 @@
 
 #include "host/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEPTH_MAX 128
+#define PATH_SIZE 4096 /* what kernels take, with the NUL */
 
 /* --- results ---------------------------------------------------------------------------------------------------- */
 
@@ -232,6 +234,30 @@ static void push(struct walker *w, const char *path, int depth)
     w->todo = folder;
 }
 
+int tool_is_unreadable(const struct border_call *c, sbx_status status)
+{
+    static const int of_files[] = {EIO, ESRCH, ENODEV, EOVERFLOW, ESTALE, EOPNOTSUPP};
+    static const sbx_status codes[] = {SBX_E_NOT_FOUND, SBX_E_PERMISSION, SBX_E_NOT_DIR, SBX_E_IS_DIR, SBX_E_BAD_PATH};
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++)
+        if (status == codes[i])
+            return 1;
+    for (size_t i = 0; i < sizeof of_files / sizeof of_files[0]; i++)
+        if (status != SBX_OK && c->error.os_errno == of_files[i])
+            return 1;
+    return 0;
+}
+
+/* A folder's name goes on the list. */
+static void visit_folder(const struct tool_walk *walk, struct walker *w, const struct folder *at, const char *path)
+{
+    if (walk->enter != NULL && !walk->enter(walk->user, path))
+        return;
+    if (at->depth < DEPTH_MAX)
+        push(w, path, at->depth + 1);
+    else
+        *walk->is_partial = 1;
+}
+
 /* What a provider does not tell in its listing is asked for; a link is never followed. */
 static sbx_status visit(struct border_call *c, struct sbx_sandbox *box, const char *dir, const struct tool_walk *walk,
                         struct walker *w, const struct folder *at, struct entry_node *node)
@@ -240,19 +266,20 @@ static sbx_status visit(struct border_call *c, struct sbx_sandbox *box, const ch
         at->path[0] != '\0' ? tool_join(&w->arena, at->path, node->name) : arena_text(&w->arena, node->name);
     if (path == NULL)
         return border_fail(c, SBX_E_NO_MEMORY, "'%s': too many entries for the memory there is", dir);
+    if (strlen(dir) + 1 + strlen(path) >= PATH_SIZE) {
+        *walk->is_partial = 1;
+        return SBX_OK;
+    }
     if (node->stat.type == SBX_FILE_UNKNOWN) {
         const char *full = tool_join(&w->arena, dir, path);
         sbx_status status = full != NULL ? entries_stat(c, box, full, &node->stat) : SBX_E_NO_MEMORY;
-        if (status == SBX_E_NOT_FOUND || status == SBX_E_PERMISSION)
-            return SBX_OK;
         if (status != SBX_OK)
-            return status;
+            return tool_is_unreadable(c, status) ? SBX_OK : status;
     }
     if (node->stat.type == SBX_FILE_REGULAR)
         return walk->file(walk->user, path, &node->stat);
-    if (node->stat.type == SBX_FILE_DIRECTORY && at->depth < DEPTH_MAX &&
-        (walk->enter == NULL || walk->enter(walk->user, path)))
-        push(w, path, at->depth + 1);
+    if (node->stat.type == SBX_FILE_DIRECTORY)
+        visit_folder(walk, w, at, path);
     return SBX_OK;
 }
 
@@ -270,8 +297,9 @@ sbx_status tool_walk(struct border_call *c, struct sbx_sandbox *box, const char 
         if (full == NULL)
             break;
         status = entries_read(c, box, full, &list);
-        /* Below the root things come and go, and may be closed to us. */
-        if (at->depth > 0 && (status == SBX_E_NOT_FOUND || status == SBX_E_PERMISSION || status == SBX_E_NOT_DIR))
+        if (at->depth > 0 && status == SBX_E_BAD_PATH)
+            *walk->is_partial = 1; /* too long behind the sandbox's working directory */
+        if (at->depth > 0 && tool_is_unreadable(c, status))
             status = SBX_OK;
         for (struct entry_node *node = list.first; status == SBX_OK && node != NULL; node = node->next)
             status = visit(c, box, dir, walk, &w, at, node);

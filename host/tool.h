@@ -46,10 +46,16 @@ size_t tool_utf8(const char *data, size_t len);
 /* Text in the first bytes of a file: no more than one character is cut off at the end of what is there. */
 int tool_is_text(const char *data, size_t len, int is_cut);
 
+/* Whether a failure is about the one file or folder that was read and about nothing else: it went away meanwhile, is
+ * closed to us, or is none that can be read, as some below /proc. */
+int tool_is_unreadable(const struct border_call *c, sbx_status status);
+
 /* Every regular file below dir, symlinks never followed, in no order. `enter` (may be NULL) says whether to look into a
- * folder; `file` answers 0 to go on. Names are relative to dir. What may not be read below dir is left out. */
+ * folder; `file` answers 0 to go on. Names are relative to dir. What cannot be read below dir is left out; where that
+ * is because it lies too deep, or its path is too long, *is_partial becomes 1. */
 struct tool_walk {
     void *user;
+    int *is_partial;
     int (*enter)(void *user, const char *path);
     sbx_status (*file)(void *user, const char *path, const struct sbx_file_stat *stat);
 };

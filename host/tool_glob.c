@@ -363,7 +363,8 @@ sbx_status sbx_tool_glob(sbx_sandbox *box, const char *dir, const char *pattern,
     if (status != SBX_OK)
         return status;
     struct glob g = {.c = &c, .dir = dir, .set = &set, .found = *out};
-    const struct tool_walk walk = {.user = &g, .enter = glob_enter, .file = glob_file};
+    const struct tool_walk walk = {
+        .user = &g, .is_partial = &(*out)->truncated, .enter = glob_enter, .file = glob_file};
     int64_t deadline = c.call.deadline_ns;
     int64_t own = gate_now_ns() + TIME_MAX_NS;
     int is_own = deadline == 0 || own < deadline;
@@ -377,7 +378,7 @@ sbx_status sbx_tool_glob(sbx_sandbox *box, const char *dir, const char *pattern,
     int is_late = status == SBX_E_TIMEOUT && is_own;
     if (is_late || (status == SBX_E_STOPPED && g.full))
         status = SBX_OK;
-    (*out)->truncated = is_late || g.full || set.truncated;
+    (*out)->truncated |= is_late || g.full || set.truncated;
     pattern_finish(&set);
     if (status == SBX_OK)
         tool_sort_entries(*out);

@@ -12,7 +12,7 @@
 #define MATCHES_DEFAULT 10000u
 #define SMALL_MAX       (1u << 20) /* larger files travel alone, and only as far as needed */
 #define BATCH_MAX       64u
-#define LINE_MAX_BYTES  (1u << 20) /* a longer line is looked at in pieces of this size */
+#define LINE_MAX_BYTES  (1u << 20) /* a longer line is looked at in parts of this size, which overlap */
 #define TEXT_MAX_BYTES  65536u     /* of a line that is given */
 
 struct file {
@@ -29,6 +29,7 @@ struct grep {
     const struct pattern_set *include; /* NULL: all */
     int by_path;                       /* include goes by path, not by base name */
     uint64_t max;
+    int is_full; /* there were more matches than that */
     struct sbx_found *found;
     struct arena arena;
     struct buf files; /* struct file */
@@ -39,10 +40,12 @@ struct search {
     struct sbx_sink sink;
     struct grep *grep;
     const struct file *file;
-    struct buf rest;    /* a line's beginning that waits for its end */
+    struct buf rest;    /* of a line, what waits for its end */
+    struct buf head;    /* the beginning of a line that is longer than `rest` may be */
     struct buf matches; /* struct sbx_found_match */
     uint64_t line;      /* ended so far */
     uint64_t seen;      /* bytes */
+    int is_matched;     /* this line is */
     int is_binary;
     int may_stop;
     int stopped;
@@ -51,14 +54,9 @@ struct search {
 /* --- one file -------------------------------------------------------------------------------------------------------
  */
 
-static void look_at(struct search *s, const char *line, size_t len)
+static void add_match(struct search *s, const char *line, size_t len)
 {
     struct grep *g = s->grep;
-    if (len > 0 && line[len - 1] == '\r')
-        len--;
-    if (s->matches.len / sizeof(struct sbx_found_match) > g->max ||
-        (g->pattern_len > 0 && memmem(line, len, g->pattern, g->pattern_len) == NULL))
-        return;
     size_t keep = len;
     if (keep > TEXT_MAX_BYTES) {
         size_t good = tool_utf8(line, TEXT_MAX_BYTES);
@@ -72,15 +70,67 @@ static void look_at(struct search *s, const char *line, size_t len)
     (void)buf_append(&s->matches, &match, sizeof match);
 }
 
+/* A line, or a part of one that is too long. */
+static void look_at(struct search *s, const char *part, size_t len)
+{
+    const struct grep *g = s->grep;
+    if (s->is_matched || s->matches.len / sizeof(struct sbx_found_match) > g->max ||
+        (g->pattern_len > 0 && memmem(part, len, g->pattern, g->pattern_len) == NULL))
+        return;
+    s->is_matched = 1;
+    if (s->head.len > 0)
+        add_match(s, s->head.data, s->head.len);
+    else
+        add_match(s, part, len);
+}
+
 static void end_line(struct search *s, const char *bytes, size_t len)
 {
-    if (s->rest.len == 0) {
-        look_at(s, bytes, len);
-    } else {
-        (void)buf_append(&s->rest, bytes, len);
-        look_at(s, s->rest.data, s->rest.len);
-        s->rest.len = 0;
+    if (s->rest.len > 0) {
+        if (buf_append(&s->rest, bytes, len) != 0)
+            return;
+        bytes = s->rest.data;
+        len = s->rest.len;
     }
+    if (len > 0 && bytes[len - 1] == '\r')
+        len--;
+    look_at(s, bytes, len);
+    s->is_matched = 0;
+    s->rest.len = s->head.len = 0;
+}
+
+/* The line goes on, and no more of it can be held. What lies across two parts is found, too. */
+static void end_part(struct search *s)
+{
+    size_t overlap = s->grep->pattern_len > 0 ? s->grep->pattern_len - 1 : 0;
+    look_at(s, s->rest.data, s->rest.len);
+    if (s->head.len == 0)
+        (void)buf_append(&s->head, s->rest.data, TEXT_MAX_BYTES + 1);
+    if (overlap > LINE_MAX_BYTES / 2)
+        overlap = LINE_MAX_BYTES / 2;
+    buf_consume(&s->rest, s->rest.len - overlap);
+}
+
+/* Up to the end of a line, or as much as can be held of it; how much that was. */
+static size_t take_piece(struct search *s, const char *bytes, size_t len)
+{
+    const char *newline = memchr(bytes, '\n', len);
+    size_t piece = newline != NULL ? (size_t)(newline - bytes) : len;
+    if (piece + s->rest.len > LINE_MAX_BYTES)
+        piece = LINE_MAX_BYTES - s->rest.len;
+    if (newline == bytes + piece) {
+        end_line(s, bytes, piece);
+        s->line++;
+        return piece + 1;
+    }
+    if (buf_append(&s->rest, bytes, piece) == 0 && s->rest.len == LINE_MAX_BYTES)
+        end_part(s);
+    return piece;
+}
+
+static int is_failed(const struct search *s)
+{
+    return s->rest.failed != 0 || s->head.failed != 0 || s->matches.failed != 0;
 }
 
 static int32_t search_write(void *user, const void *data, size_t len)
@@ -92,44 +142,29 @@ static int32_t search_write(void *user, const void *data, size_t len)
     if (s->seen < 8192 && memchr(bytes, '\0', len < 8192 - s->seen ? len : (size_t)(8192 - s->seen)) != NULL)
         s->is_binary = 1;
     s->seen += len;
-    while (len > 0 && !s->is_binary) {
-        const char *newline = memchr(bytes, '\n', len);
-        size_t piece = newline != NULL ? (size_t)(newline - bytes) : len;
-        if (piece + s->rest.len > LINE_MAX_BYTES)
-            piece = LINE_MAX_BYTES - s->rest.len;
-        int ends = newline == bytes + piece;
-        if (ends || piece + s->rest.len == LINE_MAX_BYTES)
-            end_line(s, bytes, piece);
-        else
-            (void)buf_append(&s->rest, bytes, piece);
-        s->line += (uint64_t)ends;
-        piece += (size_t)ends;
+    while (len > 0 && !s->is_binary && !is_failed(s)) {
+        size_t piece = take_piece(s, bytes, len);
         bytes += piece;
         len -= piece;
     }
     int enough = s->is_binary || s->matches.len / sizeof(struct sbx_found_match) > s->grep->max;
     s->stopped = s->may_stop && enough;
-    return s->stopped || s->rest.failed != 0 || s->matches.failed != 0;
+    return s->stopped || is_failed(s);
 }
 
 static void search_init(struct search *s, struct grep *g, const struct file *file)
 {
     *s = (struct search){.sink = {.size = sizeof s->sink, .user = s, .write = search_write}, .grep = g, .file = file};
     buf_init(&s->rest, 2 * LINE_MAX_BYTES);
+    buf_init(&s->head, TEXT_MAX_BYTES + 1);
     buf_init(&s->matches, TOOL_RESULT_MAX);
 }
 
 static void search_finish(struct search *s)
 {
     buf_finish(&s->rest);
+    buf_finish(&s->head);
     buf_finish(&s->matches);
-}
-
-/* Files come and go, and may be closed to us. */
-static int is_skipped(sbx_status status)
-{
-    return status == SBX_E_NOT_FOUND || status == SBX_E_PERMISSION || status == SBX_E_IS_DIR ||
-           status == SBX_E_BAD_PATH;
 }
 
 static void add_matches(struct search *s)
@@ -144,7 +179,7 @@ static void add_matches(struct search *s)
         path = arena_text(&g->found->arena, g->dir);
     for (size_t i = 0; i < count; i++) {
         if (g->found->matches.len / sizeof *matches >= g->max) {
-            g->found->truncated = 1;
+            g->found->truncated = g->is_full = 1;
             return;
         }
         matches[i].path = path;
@@ -158,11 +193,15 @@ static sbx_status search_take(struct search *s, sbx_status status)
     if (status == SBX_E_STOPPED && s->stopped)
         status = SBX_OK;
     if (status == SBX_OK && !s->is_binary && s->rest.len > 0)
-        look_at(s, s->rest.data, s->rest.len);
-    if (s->rest.failed != 0 || s->matches.failed != 0 || s->grep->found->arena.failed != 0)
+        end_line(s, "", 0);
+    if (is_failed(s) || s->grep->found->arena.failed != 0)
         return border_fail(s->grep->c, SBX_E_NO_MEMORY, "more results than there is memory for");
-    if (is_skipped(status))
+    if (tool_is_unreadable(s->grep->c, status))
         return SBX_OK;
+    if (status == SBX_E_TOO_LARGE) { /* made up by the kernel, and longer than the provider reads of such a file */
+        s->grep->found->truncated = 1;
+        return SBX_OK;
+    }
     if (status == SBX_OK && !s->is_binary)
         add_matches(s);
     return status;
@@ -226,7 +265,9 @@ static sbx_status search_batch(struct grep *g, const struct file *files, size_t 
     if (status == SBX_OK)
         status = border_batch_get(g->c, g->box, b->pointers, count, &report);
     for (size_t i = 0; i < count; i++) {
-        if (status == SBX_OK)
+        if (status == SBX_OK && b->codes[i] == SBX_E_FAILED)
+            status = search_alone(g, &files[i]); /* which tells what is the matter with it */
+        else if (status == SBX_OK)
             status = search_take(&b->searches[i], b->codes[i]);
         search_finish(&b->searches[i]);
     }
@@ -246,7 +287,7 @@ static sbx_status search_all(struct grep *g)
     sbx_status status = SBX_OK;
     if (count > 1)
         qsort(files, count, sizeof *files, by_path);
-    for (size_t i = 0; status == SBX_OK && i < count && !g->found->truncated;) {
+    for (size_t i = 0; status == SBX_OK && i < count && !g->is_full;) {
         size_t run = 0;
         while (batches && run < BATCH_MAX && i + run < count && files[i + run].is_small)
             run++;
@@ -274,7 +315,7 @@ static sbx_status collect(void *user, const char *path, const struct sbx_file_st
 static sbx_status collect_all(struct grep *g)
 {
     struct sbx_file_stat stat;
-    const struct tool_walk walk = {.user = g, .file = collect};
+    const struct tool_walk walk = {.user = g, .is_partial = &g->found->truncated, .file = collect};
     sbx_status status = entries_stat(g->c, g->box, g->dir, &stat);
     if (status != SBX_OK)
         return status;
@@ -314,6 +355,7 @@ sbx_status sbx_tool_grep(sbx_sandbox *box, const char *dir, const char *pattern,
         status = collect_all(&g);
     if (status == SBX_OK)
         status = search_all(&g);
+    (*out)->truncated |= set.truncated;
     buf_finish(&g.files);
     arena_finish(&g.arena);
     pattern_finish(&set);

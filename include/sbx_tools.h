@@ -80,7 +80,7 @@ struct sbx_found_match {
     size_t text_len;
 };
 /* Literal, case-sensitive, recursive, hidden files too, symlinks never followed; dir may be a file. Files with a NUL in
- * their first 8,192 bytes and what may not be read are left out; of a line its first 64 KiB are given. `include`
+ * their first 8,192 bytes and what cannot be read are left out; of a line its first 64 KiB are given. `include`
  * filters by base name, or by path from `dir` when it holds a slash (NULL: all); max_count is a total over all files
  * (0: 10,000). Nothing found is an empty result. */
 SBX_API sbx_status sbx_tool_grep(sbx_sandbox *box, const char *dir, const char *pattern, const char *include,
@@ -92,7 +92,8 @@ SBX_API const struct sbx_found_match *sbx_found_matches(const sbx_found *found, 
  * paths. Never outside `dir`; at most 1,000 brace expansions, 10,000 results and 5 s, then truncated. */
 SBX_API sbx_status sbx_tool_glob(sbx_sandbox *box, const char *dir, const char *pattern,
                                  const struct sbx_call_options *call, sbx_found **out, struct sbx_error *error);
-/* 1: there was more than the result holds. */
+/* 1: there may be more than the result holds; so also where a tree is more than 128 folders deep, or a path too long.
+ */
 SBX_API int sbx_found_truncated(const sbx_found *found);
 
 #ifdef __cplusplus

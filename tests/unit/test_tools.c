@@ -336,6 +336,65 @@ static void grep_finds_in_many_files_and_in_long_lines(void **state)
     place_close(&p);
 }
 
+/* A line longer than is held at once: found where two parts meet, once, with the line's own beginning. */
+static void grep_finds_what_lies_across_parts_of_a_long_line(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t before;
+        size_t between;
+    } cases[] = {{(1u << 20) - 3, 10}, {(1u << 20) - 6, 2u << 20}, {(2u << 20) - 9, 1}, {3u << 20, 0}};
+    struct place p;
+    sbx_found *found = NULL;
+    size_t count = 0;
+    place_open(&p, "direct", NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char script[256];
+        (void)snprintf(
+            script, sizeof script,
+            "rm -rf g; mkdir g; { echo no; printf begin; head -c %zu /dev/zero | tr '\\000' x; printf needle;"
+            "head -c %zu /dev/zero | tr '\\000' y; printf 'needle\\r\\nnee'; echo dle; } > g/long",
+            cases[i].before - 5, cases[i].between);
+        in_box(&p, script);
+        assert_int_equal(sbx_tool_grep(p.box, "g", "needle", NULL, 0, NULL, &found, &p.error), SBX_OK);
+        const struct sbx_found_match *m = sbx_found_matches(found, &count);
+        assert_int_equal(count, 2);
+        assert_true(m[0].line == 2 && m[1].line == 3 && m[1].text_len == 6);
+        assert_true(m[0].text_len == 65536 && memcmp(m[0].text, "beginxxx", 8) == 0);
+        sbx_found_free(found);
+    }
+    place_close(&p);
+}
+
+static void what_is_left_out_of_a_search_is_told(void **state)
+{
+    (void)state;
+    struct place p;
+    char text[2048];
+    sbx_found *found = NULL;
+    size_t count = 0;
+    FOR_EACH_PLUGIN(p)
+    {
+        in_box(
+            &p,
+            "mkdir g; cd g; echo needle > near; d=d/d/d/d/d/d/d/d/d/d; mkdir -p $d/$d/$d/$d/$d/$d/$d/$d/$d/$d/$d/$d/$d;"
+            "echo needle > $d/$d/$d/$d/$d/$d/$d/$d/$d/$d/$d/$d/$d/deep");
+        assert_int_equal(grep(&p, "needle", NULL, 0, text, sizeof text), 1);
+        assert_string_equal(text, "g/near:1:needle;");
+        assert_int_equal(sbx_tool_glob(p.box, "g", "*e*", NULL, &found, &p.error), SBX_OK);
+        (void)sbx_found_entries(found, &count);
+        assert_true(count == 1 && sbx_found_truncated(found));
+        sbx_found_free(found);
+        /* Folders that cannot match are left out of nothing. */
+        assert_int_equal(sbx_tool_glob(p.box, "g", "/near", NULL, &found, &p.error), SBX_OK);
+        assert_int_equal(sbx_found_truncated(found), 0);
+        sbx_found_free(found);
+        in_box(&p, "rm -r g/d");
+        assert_int_equal(grep(&p, "needle", NULL, 0, text, sizeof text), 0);
+        assert_int_equal(grep(&p, "needle", "{a,b}{,,,,,,,,,}{,,,,,,,,,}{,,,,,,,,,}", 0, text, sizeof text), 1);
+    }
+}
+
 /* --- glob --------------------------------------------------------------------------------------------------------- */
 
 static int glob(struct place *p, const char *pattern, char *text, size_t cap)
@@ -433,6 +492,8 @@ static const struct CMUnitTest tests[] = {
     UNIT(edit_keeps_the_style_of_line_ends),
     UNIT(grep_is_literal_recursive_and_counts_lines_from_one),
     UNIT(grep_finds_in_many_files_and_in_long_lines),
+    UNIT(grep_finds_what_lies_across_parts_of_a_long_line),
+    UNIT(what_is_left_out_of_a_search_is_told),
     UNIT(glob_follows_its_rules_for_slashes_dots_sets_and_braces),
     UNIT(glob_is_bounded_in_alternatives_and_results),
 };
