@@ -33,6 +33,12 @@ static int fail(struct output *o, int error)
     return worker_fail(o->v, status_of(error), error, "tar: '%.250s': %s", o->name, path_reason(error));
 }
 
+/* What went away since its directory was read is no part of the tree any more. */
+static int fail_unless_gone(struct output *o, int error)
+{
+    return error == ENOENT ? 0 : fail(o, error);
+}
+
 static int flush(struct output *o)
 {
     for (size_t at = 0; at < o->len;) {
@@ -157,8 +163,10 @@ static int put_file(struct output *o, int at, const char *name)
     unsigned char bytes[16384];
     CLEANUP_FD int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
-        return fail(o, errno);
-    uint64_t left = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+        return fail_unless_gone(o, errno);
+    if (!S_ISREG(st.st_mode))
+        return worker_fail(o->v, SBX_E_FAILED, 0, "tar: '%.250s': it was replaced while it was read", o->name);
+    uint64_t left = (uint64_t)st.st_size;
     if (put_entry(o, "", '0', &st, left) != 0)
         return -1;
     size_t padding = tar_padding(left);
@@ -181,7 +189,7 @@ static int put_symlink(struct output *o, int at, const char *name, const struct 
 {
     ssize_t n = readlinkat(at, name, o->link, sizeof o->link - 1);
     if (n < 0)
-        return fail(o, errno);
+        return fail_unless_gone(o, errno);
     o->link[n] = '\0';
     return put_entry(o, o->link, '2', st, 0);
 }
@@ -200,7 +208,7 @@ static int put_any(struct output *o, int at, const char *name, size_t len, int d
 {
     struct stat st;
     if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno == ENOENT ? 0 : fail(o, errno);
+        return fail_unless_gone(o, errno);
     if (S_ISREG(st.st_mode))
         return put_file(o, at, name);
     if (S_ISLNK(st.st_mode))
@@ -213,7 +221,7 @@ static int put_any(struct output *o, int at, const char *name, size_t len, int d
         return worker_fail(o->v, SBX_E_UNSUPPORTED, 0, "tar: '%.250s': too many directories deep", o->name);
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
-        return fail(o, errno);
+        return fail_unless_gone(o, errno);
     o->name[len] = '/';
     o->name[len + 1] = '\0';
     return put_directory(o, fd, len + 1, depth + 1);
@@ -224,8 +232,10 @@ static int put_directory(struct output *o, int fd, size_t len, int depth)
 {
     struct stat st;
     CLEANUP_DIR DIR *dir = fdopendir(fd);
-    if (dir == NULL || fstat(fd, &st) != 0 || put_entry(o, "", '5', &st, 0) != 0)
+    if (dir == NULL || fstat(fd, &st) != 0)
         return fail(o, errno);
+    if (put_entry(o, "", '5', &st, 0) != 0)
+        return -1;
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(dir);
