@@ -273,7 +273,7 @@ static sbx_status list_all(sbx_context *ctx, const struct sbx_list_options *o, c
             reached = 0;
             break;
         }
-        log_line(ctx->log, SBX_LOG_WARN, "snapshot", "%s", one.message);
+        log_line(ctx->log, context_failure_level(&ctx->instances[i], status), "snapshot", "%s", one.message);
     }
     if (first.code == SBX_OK || reached > 0)
         return SBX_OK;

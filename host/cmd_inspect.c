@@ -67,14 +67,16 @@ static void report_rows(struct inspection *s, const struct sbx_info *info)
     }
     for (size_t i = 0; i < CAPABILITY_COUNT; i++)
         row(&s->table, capabilities[i], support_of(s, i));
-    table_cell(&s->table, "");
-    table_cell(&s->table, "");
 }
 
 static void report(void *user, const struct sbx_info *info)
 {
     struct inspection *s = user;
     if (!cmd_has(s->c, OPT_JSON)) {
+        if (s->table.count > 0) { /* an empty row between two */
+            table_cell(&s->table, "");
+            table_cell(&s->table, "");
+        }
         report_rows(s, info);
         return;
     }

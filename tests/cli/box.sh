@@ -161,6 +161,11 @@ ls_shows_filters_and_counts() {
     no_errors
     try 0 sbx ls -q
     output ''
+    # No daemon is there for the other provider that is installed, which is no news.
+    try 0 sbx ls
+    no_errors
+    try 0 sbx snapshot ls
+    no_errors
 }
 
 inspect_shows_everything() {
@@ -169,6 +174,9 @@ inspect_shows_everything() {
     for line in "id +$BOX" "name +shown" "state +running" "label a +b" "sbx.stat/1 +(native|emulated)"; do
         grep -qE "^$line" "$T/out" || fail "no line $line"
     done
+    ! grep -q '^ *$' "$T/out" || fail "an empty line for one sandbox"
+    try 0 sbx inspect "$BOX" "$BOX"
+    [ "$(grep -c '^ *$' "$T/out")" = 1 ] || fail "not one empty line between two sandboxes"
     try 0 sbx inspect --json "$BOX" "$BOX"
     json_is "\"$BOX\"" sandboxes 1 id
     json_is '"b"' sandboxes 0 metadata a
