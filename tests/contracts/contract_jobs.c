@@ -67,6 +67,19 @@ static void read_on(struct fixture *f, const char *job, uint32_t stream, uint64_
     *from = next;
 }
 
+/* e0 to e399, a line each. */
+static void check_errors(const struct grown *err)
+{
+    size_t at = 0;
+    for (int i = 0; i < 400; i++) {
+        char line[16];
+        size_t len = (size_t)snprintf(line, sizeof line, "e%d\n", i);
+        CHECK(at + len <= err->len && memcmp(err->data + at, line, len) == 0, "standard error lost line %d", i);
+        at += len;
+    }
+    CHECK(at == err->len, "%zu bytes more on standard error", err->len - at);
+}
+
 static void job_output_in_pieces(struct fixture *f)
 {
     struct grown out = {NULL, 0}, err = {NULL, 0}, followed = {NULL, 0};
@@ -98,7 +111,7 @@ static void job_output_in_pieces(struct fixture *f)
                                                   .user_data = &followed};
     OK(f, sbx_job_output(f->box, job.id, &follow, NULL, &next, &f->error));
     CHECK(followed.len == len - 1000 && memcmp(want + 1000, followed.data, followed.len) == 0, "from 1000 otherwise");
-    CHECK(err.len > 0 && strncmp(err.data, "e0\ne1\n", 6) == 0, "standard error is something else");
+    check_errors(&err);
     sbx_op_free(op);
     free(out.data);
     free(err.data);
@@ -133,6 +146,10 @@ static void job_stdin(struct fixture *f)
     job = start_job(f, "sleep 0.3; wc -c", SBX_RUN_KEEP_STDIN);
     OK(f, sbx_job_feed(f->box, job.id, large, sizeof large, 1, NULL, &f->error));
     CHECK(wait_job(f, job.id, 10000) == 0, "wc failed");
+    out = (struct grown){NULL, 0};
+    OK(f, sbx_job_output(f->box, job.id, &all, NULL, &next, &f->error));
+    CHECK(out.len >= 7 && strtol(out.data, NULL, 10) == (long)sizeof large, "wc read '%.*s'", (int)out.len, out.data);
+    free(out.data);
 }
 
 enum { COMMANDS = 12 };

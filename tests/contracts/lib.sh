@@ -48,6 +48,12 @@ new_box() {
     [ -n "$BOX" ] || fail "create printed nothing"
 }
 
+# offers CAPABILITY: the suite's provider does, by itself or by emulation
+offers() {
+    sbx providers --json | sed 's/{"instance":/\n&/g' | grep -F "{\"instance\":\"$PROVIDER\"" |
+        grep -qE "\"$1\":\"(native|emulated)\""
+}
+
 # run_box ARGUMENT...: sbxctl run with the suite's provider
 run_box() { sbx run --provider "$PROVIDER" ${SBX_TEST_IMAGE:+--image "$SBX_TEST_IMAGE"} "$@"; }
 

@@ -2,10 +2,7 @@
 # shellcheck shell=bash disable=SC2015,SC2016,SC2034,SC2154
 # Snapshots, and tars as images: what a sandbox begins with.
 
-need_snapshots() {
-    try 0 sbx providers --json
-    grep -q snapshot "$T/out" || skip "the provider has no snapshots"
-}
+need_snapshots() { offers sbx.snapshot/1 || skip "the provider has no snapshots"; }
 
 # new_snapshot [OPTION...]: of BOX; its id is in SNAP
 new_snapshot() {

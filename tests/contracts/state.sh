@@ -10,10 +10,7 @@ state_is() {
     grep -qxF "$BOX" "$T/out" || fail "ls --state $1 does not show it"
 }
 
-need_sleep() {
-    try 0 sbx providers --json
-    grep -q suspend "$T/out" || skip "the provider cannot suspend"
-}
+need_sleep() { offers sbx.suspend/1 || skip "the provider cannot suspend"; }
 
 suspend_keeps_files_and_processes() {
     need_sleep
