@@ -6,6 +6,7 @@
 #include "plugins/docker/create.h"
 
 #include "plugins/common/guest_socket.h"
+#include "plugins/docker/api.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -91,6 +92,8 @@ static sbx_status make_entry(struct making *m)
         return status;
     if (m->name[0] == '\0')
         (void)snprintf(m->name, sizeof m->name, "sbx-%s", m->key);
+    if (m->api)
+        return SBX_OK;
     CLEANUP_FD int box_fd = openat(m->entry_fd, "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     m->listen_fd = box_fd < 0 ? -1 : guest_socket_listen(box_fd, "sock");
     m->meet_fd = m->listen_fd < 0 ? -1 : guest_socket_listen(box_fd, "meet");
@@ -109,6 +112,16 @@ static int64_t wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static int write_api(struct making *m)
+{
+    CLEANUP_BUF struct buf text;
+    buf_init(&text, ENTRY_FILE_LIMIT);
+    (void)buf_append(&text, m->workdir, strlen(m->workdir) + 1);
+    (void)buf_text(&text, m->user != NULL ? m->user : "");
+    errno = text.failed;
+    return text.failed != 0 ? -1 : entry_write(m->entry_fd, "api", text.data, text.len);
+}
+
 /* What later processes need to know. */
 static sbx_status write_entry(struct making *m)
 {
@@ -120,7 +133,7 @@ static sbx_status write_entry(struct making *m)
     if (m->args.timeout_s != 0)
         (void)snprintf(number, sizeof number, "%" PRId64, wall_ms() + (int64_t)m->args.timeout_s * 1000);
     if (entry_write(m->entry_fd, "env", envs.data != NULL ? envs.data : "", envs.len) != 0 ||
-        entry_write(m->entry_fd, "id", m->id, strlen(m->id)) != 0 ||
+        entry_write(m->entry_fd, "id", m->id, strlen(m->id)) != 0 || (m->api && write_api(m) != 0) ||
         (number[0] != '\0' && entry_write(m->entry_fd, "expires", number, strlen(number)) != 0))
         return call_fail_errno(m->call, errno, "create: '%s/%s'", m->b->entries.path, m->key);
     return SBX_OK;
@@ -270,6 +283,50 @@ static sbx_status meet_guest(struct making *m)
     return status;
 }
 
+/* --- without a guest ---------------------------------------------------------------------------------------------- */
+
+/* The connection to the input of what keeps the container alive: with it, it ends. */
+static sbx_status attach_input(struct making *m)
+{
+    struct http_tunnel *tunnel = NULL;
+    CLEANUP_REPLY struct http_reply reply = {0};
+    char path[160];
+    (void)snprintf(path, sizeof path, "/%s/containers/%s/attach?stream=1&stdin=1", m->b->engine.version, m->id);
+    const struct http_request request = {.what = "create", .method = "POST", .path = path};
+    sbx_status status = http_upgrade(m->b->engine.http, m->call, &request, &reply, &tunnel);
+    if (status == SBX_OK && tunnel == NULL)
+        status = engine_refused("create", &reply, m->call);
+    if (status != SBX_OK)
+        return status;
+    m->lifeline[1] = fcntl(http_tunnel_fd(tunnel), F_DUPFD_CLOEXEC, 0);
+    http_tunnel_close(tunnel);
+    return m->lifeline[1] >= 0 ? SBX_OK : call_fail_errno(m->call, errno, "create: the sandbox's lifeline");
+}
+
+static sbx_status start(struct making *m)
+{
+    sbx_status status = SBX_OK;
+    if (m->api && (m->args.flags & SBX_CREATE_BOUND) != 0)
+        status = attach_input(m);
+    if (status == SBX_OK)
+        status = engine_do(&m->b->engine, m->call, "create", "POST", "/containers/%s/start", m->id);
+    return status == SBX_OK && !m->api ? meet_guest(m) : status;
+}
+
+/* Waits for the working directory, which the container's first process makes. */
+static sbx_status make_workdir(struct making *m, struct sbx_handle *h)
+{
+    int code = 0;
+    const struct api_script script = {
+        .what = "create",
+        .text = "i=0; until [ -d \"$1\" ]; do i=$((i + 1)); [ $i -lt 50 ] || exit 1; sleep 0.1; done",
+        .argv = {m->workdir}};
+    sbx_status status = api_run_script(h, m->call, &script, &code);
+    if (status == SBX_OK && code != 0)
+        return call_fail(m->call, SBX_E_FAILED, "create: '%s' cannot be made in image '%s'", m->workdir, m->image);
+    return status;
+}
+
 /* --- the same token again ------------------------------------------------------------------------------------------
  */
 
@@ -347,15 +404,13 @@ static sbx_status make(struct making *m, struct sbx_handle **out)
     if (status == SBX_OK)
         status = write_entry(m);
     if (status == SBX_OK)
-        status = engine_do(&m->b->engine, m->call, "create", "POST", "/containers/%s/start", m->id);
-    if (status == SBX_OK)
-        status = meet_guest(m);
+        status = start(m);
     if (status == SBX_OK)
         status = handle_make(m->b, m->id, m->key, m->args.memory_mib != 0, m->call, &h);
-    if (status == SBX_OK && h->link == NULL)
+    if (status == SBX_OK && h->link == NULL && !h->api)
         status = call_fail(m->call, SBX_E_GONE, "create: '%s/%s' was taken away meanwhile", m->b->entries.path, m->key);
     if (status == SBX_OK)
-        status = guest_hello(h->link, m->call);
+        status = h->api ? make_workdir(m, h) : guest_hello(h->link, m->call);
     if (status == SBX_OK && m->lifeline[1] >= 0)
         status = handle_bind(m->b, m->id, &m->lifeline[1], m->call);
     if (status == SBX_OK)
@@ -370,6 +425,7 @@ sbx_status create_container(struct sbx_backend *b, struct sbx_call *call, const 
 {
     CLEANUP(making_finish)
     struct making m = {.b = b, .call = call, .entry_fd = -1, .listen_fd = -1, .meet_fd = -1, .lifeline = {-1, -1}};
+    m.api = b->settings.guest_use == GUEST_NEVER;
     sbx_status status = sbx_take(&m.args, sizeof m.args, args);
     if (status != SBX_OK)
         return call_fail(call, status, "create: arguments of a newer version");

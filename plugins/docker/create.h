@@ -27,6 +27,7 @@ struct making {
     int listen_fd; /* the guest's */
     int meet_fd;   /* where it asks for that */
     int lifeline[2];
+    int api; /* without a guest */
     char id[CONTAINER_ID_SIZE];
     int is_lost; /* it was asked for, and whether it was made is not known */
 };

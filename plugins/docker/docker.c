@@ -72,8 +72,8 @@ static sbx_status backend_open(const struct sbx_host *host, struct sbx_call *cal
 
 static const void *backend_extension(struct sbx_backend *b, const char *id)
 {
-    (void)b;
-    return handle_extension(id);
+    int with_api = id != NULL && (strcmp(id, SBX_EXT_SUSPEND) == 0 || strcmp(id, SBX_EXT_SNAPSHOT) == 0);
+    return b->settings.guest_use != GUEST_NEVER || with_api ? handle_extension(id) : NULL;
 }
 
 static sbx_status backend_attach(struct sbx_backend *b, struct sbx_call *call, const char *id, struct sbx_handle **out)
@@ -85,7 +85,7 @@ static sbx_status backend_attach(struct sbx_backend *b, struct sbx_call *call, c
     struct sbx_handle *h = NULL;
     if (status == SBX_OK)
         status = handle_make(b, c.id, c.key == NULL ? "" : c.key, container_has_memory_limit(&c), call, &h);
-    if (status == SBX_OK && h->link == NULL && container_state(b, &c) == SBX_STATE_RUNNING)
+    if (status == SBX_OK && h->link == NULL && !h->api && container_state(b, &c) == SBX_STATE_RUNNING)
         status = inject_open(h, &c, call);
     if (status == SBX_OK)
         *out = h;

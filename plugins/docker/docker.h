@@ -17,6 +17,7 @@
 #include <pthread.h>
 
 enum { PULL_MISSING, PULL_NEVER, PULL_ALWAYS };
+enum { GUEST_AUTO, GUEST_ALWAYS, GUEST_NEVER };
 
 struct settings {
     char *socket; /* the daemon's unix socket; NULL: base is reached over TCP */
@@ -27,6 +28,7 @@ struct settings {
     int no_verify;
     char *image;
     char *guest; /* the guest's program */
+    uint32_t guest_use;
     char *workdir;
     char *network_name; /* of sandboxes with a network */
     char *runtime_dir;
@@ -61,8 +63,11 @@ struct sbx_handle {
     char key[ENTRY_KEY_SIZE]; /* "": no entry of ours */
     struct guest_link *link;  /* NULL: no guest can be had */
     int injected;             /* the link's guest ends with this handle */
-    char *user;               /* of such a one: its default user, or "", and directory */
+    int api;                  /* no link: commands and files by the API alone */
+    char *user;               /* of these two: the default user, or "", and directory */
     char *workdir;
+    char *env; /* of the latter: create's variables, each with its NUL */
+    size_t env_len;
     int has_memory_limit;
 };
 

@@ -2,7 +2,7 @@
  *
  * handle.c - one container, as its handle has it: commands and files are the guest's, its life is the daemon's.
  */
-#include "plugins/docker/container.h"
+#include "plugins/docker/api.h"
 
 #include "plugins/common/guest_socket.h"
 
@@ -75,6 +75,25 @@ static sbx_status open_link(struct sbx_handle *h, int entry_fd, struct sbx_call 
     return status == SBX_OK && h->link == NULL ? call_fail(call, SBX_E_NO_MEMORY, "sandbox: no memory") : status;
 }
 
+/* What the creator wrote down for containers without a guest. */
+static sbx_status open_api(struct sbx_handle *h, int entry_fd, struct sbx_call *call)
+{
+    CLEANUP_BUF struct buf text, env;
+    buf_init(&text, ENTRY_FILE_LIMIT);
+    buf_init(&env, ENV_LIMIT);
+    if (entry_read(entry_fd, "api", &text) != 0 || buf_append(&text, "\0", 2) != 0 ||
+        entry_read(entry_fd, "env", &env) != 0)
+        return call_fail_errno(call, errno, "sandbox %s: its entry", h->id);
+    h->api = 1;
+    h->workdir = strdup(text.data);
+    h->user = strdup(text.data + strlen(text.data) + 1);
+    h->env_len = env.len;
+    h->env = buf_append(&env, "", 1) == 0 ? buf_steal(&env) : NULL;
+    return h->workdir != NULL && h->user != NULL && h->env != NULL
+               ? SBX_OK
+               : call_fail(call, SBX_E_NO_MEMORY, "sandbox: no memory");
+}
+
 static void handle_release(struct sbx_handle *h)
 {
     if (h == NULL)
@@ -82,12 +101,15 @@ static void handle_release(struct sbx_handle *h)
     guest_close(h->link);
     free(h->user);
     free(h->workdir);
+    free(h->env);
     free(h);
 }
 
 int handle_is_dead(const struct sbx_backend *b, const char *key)
 {
     CLEANUP_FD int entry_fd = entry_open(&b->entries, key);
+    if (entry_fd >= 0 && entry_has(entry_fd, "api"))
+        return 0;
     CLEANUP_FD int box_fd = entry_fd < 0 ? -1 : openat(entry_fd, "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP_FD int fd = -1;
     struct sbx_call now = {.size = sizeof now, .deadline_ns = clock_now_ns() + LOOK_MS * MS_NS};
@@ -106,7 +128,9 @@ sbx_status handle_make(struct sbx_backend *b, const char *id, const char *key, i
     (void)snprintf(h->id, sizeof h->id, "%s", id);
     if (entry_fd >= 0)
         (void)snprintf(h->key, sizeof h->key, "%s", key);
-    sbx_status status = entry_fd >= 0 ? open_link(h, entry_fd, call) : SBX_OK;
+    sbx_status status = SBX_OK;
+    if (entry_fd >= 0)
+        status = entry_has(entry_fd, "api") ? open_api(h, entry_fd, call) : open_link(h, entry_fd, call);
     if (status != SBX_OK) {
         handle_release(h);
         return status;
@@ -201,6 +225,8 @@ static sbx_status handle_info(struct sbx_handle *h, struct sbx_call *call, const
 
 sbx_status guest_slot_enter(struct sbx_handle *h, struct sbx_call *call, struct guest_link **link)
 {
+    if (h->api)
+        return call_fail(call, SBX_E_UNSUPPORTED, "sandbox %s has no guest, which this needs", h->id);
     if (h->link == NULL)
         return call_fail(call, SBX_E_STATE, "sandbox %s was not made here and is not running", h->id);
     *link = h->link;
@@ -218,6 +244,8 @@ static sbx_status handle_exec(struct sbx_handle *h, struct sbx_call *call, const
                               struct sbx_exec_result *out)
 {
     struct guest_link *link = NULL;
+    if (h->api)
+        return api_exec(h, call, args, out);
     sbx_status status = guest_slot_enter(h, call, &link);
     if (status != SBX_OK)
         return status;
@@ -231,6 +259,18 @@ static sbx_status handle_exec(struct sbx_handle *h, struct sbx_call *call, const
         sbx_give(out, &result, sizeof result);
     }
     return status;
+}
+
+static sbx_status handle_read(struct sbx_handle *h, struct sbx_call *call, const char *path,
+                              const struct sbx_read_args *args, const struct sbx_sink *out)
+{
+    return h->api ? api_read_file(h, call, path, args, out) : guest_slot_read_file(h, call, path, args, out);
+}
+
+static sbx_status handle_write(struct sbx_handle *h, struct sbx_call *call, const char *path,
+                               const struct sbx_write_args *args, const struct sbx_source *in)
+{
+    return h->api ? api_write_file(h, call, path, args, in) : guest_slot_write_file(h, call, path, args, in);
 }
 
 /* --- life -------------------------------------------------------------------------------------------------------- */
@@ -341,6 +381,6 @@ const struct sbx_handle_ops handle_ops = {
     .support = handle_support,
     .info = handle_info,
     .exec = handle_exec,
-    .read_file = guest_slot_read_file,
-    .write_file = guest_slot_write_file,
+    .read_file = handle_read,
+    .write_file = handle_write,
 };

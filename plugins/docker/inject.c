@@ -208,6 +208,21 @@ static void finish_envs(struct sbx_kvs *envs)
     free((void *)(uintptr_t)envs->items);
 }
 
+/* Where the daemon cannot say what is there, the first command will tell of it. */
+static sbx_status use_api(struct sbx_handle *h, struct sbx_call *call)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    const char *directory = NULL;
+    call_shadow(&inner, &error, call);
+    h->api = 1;
+    if (find_directory(h, &inner, &directory) != SBX_OK || directory == h->workdir)
+        return SBX_OK;
+    free(h->workdir);
+    h->workdir = strdup(directory);
+    return h->workdir != NULL ? SBX_OK : call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
+}
+
 sbx_status inject_open(struct sbx_handle *h, const struct container *c, struct sbx_call *call)
 {
     const struct cJSON *config = json_member(c->json, "Config");
@@ -217,6 +232,9 @@ sbx_status inject_open(struct sbx_handle *h, const struct container *c, struct s
     h->workdir = strdup(directory != NULL && directory[0] == '/' ? directory : "/");
     if (h->user == NULL || h->workdir == NULL)
         return call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
+    uint32_t use = h->backend->settings.guest_use;
+    if (use == GUEST_NEVER || (use == GUEST_AUTO && json_is_true(c->host, "ReadonlyRootfs")))
+        return use_api(h, call);
     sbx_status status = take_envs(json_member(config, "Env"), &envs, call);
     const struct guest_link_options options = {.open = open_guest, .user = h, .share = SHARE, .envs = &envs};
     if (status == SBX_OK)

@@ -95,6 +95,17 @@ static sbx_status check_image(const char *image, struct sbx_call *call)
     return SBX_OK;
 }
 
+static sbx_status check_guest(const struct making *m)
+{
+    const struct settings *s = &m->b->settings;
+    if (m->api && (m->args.flags & SBX_CREATE_BOUND) != 0 && s->ca != NULL)
+        return call_fail(m->call, SBX_E_UNSUPPORTED, "create: over TLS only a guest binds a sandbox to this process");
+    if (!m->api && access(s->guest, R_OK) != 0)
+        return call_fail(m->call, SBX_E_UNAVAILABLE, "create: the guest is missing: '%s'; set the key `guest`",
+                         s->guest);
+    return SBX_OK;
+}
+
 sbx_status plan_check(struct making *m)
 {
     const struct settings *s = &m->b->settings;
@@ -113,12 +124,7 @@ sbx_status plan_check(struct making *m)
     if (status != SBX_OK)
         return status;
     status = check_image(m->image, m->call);
-    if (status != SBX_OK)
-        return status;
-    if (access(s->guest, R_OK) != 0)
-        return call_fail(m->call, SBX_E_UNAVAILABLE, "create: the guest is missing: '%s'; set the key `guest`",
-                         s->guest);
-    return SBX_OK;
+    return status == SBX_OK ? check_guest(m) : status;
 }
 
 /* --- the request ------------------------------------------------------------------------------------------------- */
@@ -139,6 +145,28 @@ static void put_argument(struct buf *body, const char *name, const char *value)
         return;
     (void)buf_text(body, ",");
     json_put_text(body, value);
+}
+
+#define MAKE_WORKDIR "[ -d \"$2\" ] || { mkdir -p \"$2\" && { [ -z \"$3\" ] || chown \"$3\" \"$2\"; }; }\n"
+
+/* Nothing but the end of its lifetime ($1 seconds), and of its input where it is bound to who made it. */
+static void put_idle_command(const struct making *m, struct buf *body)
+{
+    static const char forever[] = MAKE_WORKDIR "while :; do sleep 3600 & wait $!; done";
+    static const char limited[] = MAKE_WORKDIR "sleep \"$1\" & wait $!";
+    static const char bound[] = MAKE_WORKDIR
+        "exec 3<&0; trap exit TERM; [ -z \"$1\" ] || { sleep \"$1\"; kill 1; } & cat <&3 >/dev/null & wait $!";
+    int is_bound = (m->args.flags & SBX_CREATE_BOUND) != 0;
+    char seconds[16] = "";
+    if (m->args.timeout_s != 0)
+        (void)snprintf(seconds, sizeof seconds, "%u", m->args.timeout_s);
+    if (is_bound)
+        (void)buf_text(body, ",\"OpenStdin\":true,\"StdinOnce\":true,\"AttachStdin\":true");
+    (void)buf_text(body, ",\"Entrypoint\":[\"/bin/sh\",\"-c\"");
+    put_argument(body, is_bound ? bound : seconds[0] != '\0' ? limited : forever, "sh");
+    put_argument(body, seconds, m->workdir);
+    put_argument(body, m->user != NULL ? m->user : "", NULL);
+    (void)buf_text(body, "]");
 }
 
 static void put_command(const struct making *m, struct buf *body)
@@ -200,9 +228,12 @@ static void put_host(const struct making *m, struct buf *body)
         put_pair(body, ",", "Runtime", s->runtime);
     if (s->read_only)
         (void)buf_text(body, ",\"ReadonlyRootfs\":true,\"Tmpfs\":{\"/tmp\":\"mode=1777\"}");
-    put_mount(body, ",\"Mounts\":[", s->guest, GUEST_PATH);
-    put_mount(body, ",", box.failed == 0 ? box.data : "", BOX_PATH);
-    (void)buf_text(body, "]}");
+    if (!m->api) {
+        put_mount(body, ",\"Mounts\":[", s->guest, GUEST_PATH);
+        put_mount(body, ",", box.failed == 0 ? box.data : "", BOX_PATH);
+        (void)buf_text(body, "]");
+    }
+    (void)buf_text(body, "}");
 }
 
 sbx_status plan_body(struct making *m, struct buf *body)
@@ -214,7 +245,10 @@ sbx_status plan_body(struct making *m, struct buf *body)
     (void)buf_text(body, ",\"Healthcheck\":{\"Test\":[\"NONE\"]}");
     if (m->network != SBX_NET_FULL)
         (void)buf_text(body, ",\"NetworkDisabled\":true");
-    put_command(m, body);
+    if (m->api)
+        put_idle_command(m, body);
+    else
+        put_command(m, body);
     put_labels(m, body);
     put_host(m, body);
     (void)buf_text(body, "}");

@@ -19,7 +19,7 @@ const struct sbx_config_key *const settings_keys[] = {
     KEY("tls_verify", SBX_KEY_BOOL, "yes", "check the daemon's certificate; no is for tests alone"),
     KEY("image", SBX_KEY_STRING, NULL, "image of sandboxes made without one; default $SANDBOX_IMAGE"),
     KEY("pull", SBX_KEY_STRING, "missing", "when the daemon pulls an image: missing, never or always"),
-    KEY("guest", SBX_KEY_PATH, NULL, "the sbx-guest program; the installation's own by default"),
+    KEY("guest", SBX_KEY_STRING, "auto", "auto, always or never; or the path of the sbx-guest program"),
     KEY("network", SBX_KEY_STRING, "none", "none (loopback only) or full"),
     KEY("network_name", SBX_KEY_STRING, "bridge", "the daemon's network for sandboxes with a network"),
     KEY("workdir", SBX_KEY_STRING, "/workspace", "working directory of sandboxes that name none; made if missing"),
@@ -171,12 +171,16 @@ static sbx_status take_host(struct settings *s, const struct sbx_open_args *args
 static sbx_status take_numbers(struct settings *s, const struct sbx_open_args *args, struct sbx_call *call)
 {
     static const char *const networks[] = {"none", "full", NULL};
+    static const char *const uses[] = {"auto", "always", "never", NULL};
     static const char *const pulls[] = {"missing", "never", "always", NULL};
     uint32_t network = 0;
     sbx_status status = take_word(args, "network", networks, &network, call);
     s->network = network == 0 ? SBX_NET_NONE : SBX_NET_FULL;
     if (status == SBX_OK)
         status = take_word(args, "pull", pulls, &s->pull, call);
+    const char *guest = config_get(args, "guest");
+    if (status == SBX_OK && (guest == NULL || guest[0] != '/'))
+        status = take_word(args, "guest", uses, &s->guest_use, call);
     int64_t processes = config_get_int(args, "max_processes", PROCESSES_DEFAULT);
     if (status == SBX_OK && (processes < 0 || processes > INT32_MAX))
         status = call_fail(call, SBX_E_CONFIG, "max_processes: %lld is not between 0 and %d", (long long)processes,
@@ -199,7 +203,8 @@ sbx_status settings_init(struct settings *s, const struct sbx_open_args *args, c
         status = take_host(s, args, call);
     if (status != SBX_OK)
         return status;
-    s->guest = guest_find(config_get(args, "guest"));
+    const char *guest = config_get(args, "guest");
+    s->guest = guest_find(guest != NULL && guest[0] == '/' ? guest : NULL);
     if (copy(args, "image", environment("SANDBOX_IMAGE"), &s->image) != 0 ||
         copy(args, "workdir", "/workspace", &s->workdir) != 0 ||
         copy(args, "network_name", "bridge", &s->network_name) != 0 || copy(args, "runtime", NULL, &s->runtime) != 0 ||

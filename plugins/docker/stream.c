@@ -4,7 +4,10 @@
  */
 #include "plugins/docker/stream.h"
 
-enum { EMPTY_MAX = 4096 }; /* frames in a row without a payload: no daemon does that, and reading has to end */
+enum {
+    INSPECT_LIMIT = 32 << 20,
+    EMPTY_MAX = 4096 /* frames in a row without a payload: no daemon does that, and reading has to end */
+};
 
 static sbx_status make(struct stream *stream, struct sbx_call *call, const char *container, const char *body)
 {
@@ -90,7 +93,10 @@ int64_t stream_read(struct stream *stream, int *which, void *buf, size_t cap)
 sbx_status stream_inspect(const struct stream *stream, struct sbx_call *call, struct stream_state *out)
 {
     CLEANUP_JSON struct cJSON *json = NULL;
-    sbx_status status = engine_get(stream->engine, call, "exec", &json, "/exec/%s/json", stream->id);
+    char path[96];
+    (void)snprintf(path, sizeof path, "/exec/%s/json", stream->id);
+    const struct engine_request request = {.what = "exec", .path = path, .reply_limit = INSPECT_LIMIT};
+    sbx_status status = engine_run(stream->engine, call, &request, &json); /* it repeats the whole command */
     out->running = json_is_true(json, "Running");
     out->pid = json_integer(json, "Pid", 0);
     out->exit_code = json_integer(json, "ExitCode", -1);

@@ -187,6 +187,71 @@ static void parts_of_a_path_are_escaped(void **state)
     buf_finish(&text);
 }
 
+static sbx_status upgrade(struct asking *a, struct http_tunnel **tunnel)
+{
+    const struct http_request request = {
+        .what = "ask", .method = "POST", .path = "/stream", .body = "{}", .body_len = 2};
+    http_reply_finish(&a->reply);
+    return http_upgrade(a->http, &a->call, &request, &a->reply, tunnel);
+}
+
+static int64_t read_wait(struct http_tunnel *tunnel, char *buf, size_t cap)
+{
+    for (;;) {
+        struct pollfd wait = {.fd = http_tunnel_fd(tunnel), .events = POLLIN};
+        int64_t n = http_tunnel_read(tunnel, buf, cap);
+        if (n != SBX_AGAIN)
+            return n;
+        assert_int_equal(poll(&wait, 1, 10000), 1);
+    }
+}
+
+static void an_upgraded_connection_is_a_stream_of_what_comes_behind_the_head(void **state)
+{
+    static const char text[] = "HTTP/1.1 101 UPGRADED\r\nUpgrade: tcp\r\n\r\nhello\r\n\r\nHTTP";
+    struct service s;
+    struct asking a;
+    struct http_tunnel *tunnel = NULL;
+    char got[64];
+    size_t len = 0;
+    (void)state;
+    service_open(&s, text, strlen(text), 0);
+    asking_open(&a, s.path);
+    assert_int_equal(upgrade(&a, &tunnel), SBX_OK);
+    assert_non_null(tunnel);
+    assert_int_equal(fcntl(http_tunnel_fd(tunnel), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+    for (int64_t n; (n = read_wait(tunnel, got + len, 3)) != 0; len += (size_t)n)
+        assert_true(n > 0);
+    assert_int_equal(len, 13);
+    assert_memory_equal(got, "hello\r\n\r\nHTTP", 13);
+    assert_non_null(strstr(s.last, "Upgrade: tcp\r\n"));
+    http_tunnel_close(tunnel);
+    asking_close(&a);
+    service_close(&s);
+}
+
+static void a_refused_upgrade_is_a_reply_and_a_cut_one_is_unknown(void **state)
+{
+    static const char text[] = "HTTP/1.1 409 Conflict\r\nContent-Length: 7\r\n\r\n{\"a\":1}";
+    (void)state;
+    for (size_t len = 0; len <= strlen(text); len++) {
+        struct service s;
+        struct asking a;
+        struct http_tunnel *tunnel = NULL;
+        service_open(&s, text, len, len == strlen(text));
+        asking_open(&a, s.path);
+        sbx_status status = upgrade(&a, &tunnel);
+        assert_null(tunnel);
+        assert_int_equal(status, len == strlen(text) ? SBX_OK : SBX_E_UNKNOWN);
+        if (status == SBX_OK) {
+            assert_int_equal(a.reply.status, 409);
+            assert_int_equal(a.reply.body.len, 7);
+        }
+        asking_close(&a);
+        service_close(&s);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +262,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_service_that_is_not_there_is_named),
         cmocka_unit_test(deadline_and_cancel_end_a_request),
         cmocka_unit_test(connections_are_close_on_exec),
+        cmocka_unit_test(an_upgraded_connection_is_a_stream_of_what_comes_behind_the_head),
+        cmocka_unit_test(a_refused_upgrade_is_a_reply_and_a_cut_one_is_unknown),
         cmocka_unit_test(parts_of_a_path_are_escaped),
     };
     return RUN_TESTS(tests, argc, argv);

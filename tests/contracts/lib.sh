@@ -173,6 +173,11 @@ start_case() {
     mkdir -m 711 "$T/state" "$T/work"
     export XDG_RUNTIME_DIR=$T/run XDG_STATE_HOME=$T/state XDG_CONFIG_HOME=$T/config T
     unset SBX_CONFIG
+    if [ -n "${SBX_TEST_GUEST:-}" ]; then
+        mkdir -m 700 "$T/config/sbx"
+        printf '[provider %s]\nplugin = docker\nguest = %s\n' "$PROVIDER" "$SBX_TEST_GUEST" >"$T/config/sbx/sbx.ini"
+        chmod 600 "$T/config/sbx/sbx.ini"
+    fi
     cd "$T/work" || exit 1
     exec </dev/null
 }

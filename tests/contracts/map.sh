@@ -38,5 +38,8 @@ for file in life state snapshot command limits jobs files tools shells tty paral
         esac
     done
 done
+while read -r test; do
+    grep -qxF "$test" <<<"$tests" || complain "without_guest.txt: '$test' is no test"
+done < <(grep -v '^#' "$here/without_guest.txt")
 [ "$bad" = 0 ] && echo "$(wc -l <<<"$rows") tests, all contracts pointed to"
 exit "$bad"

@@ -252,12 +252,62 @@ other_peoples_containers_can_be_suspended_and_are_told_apart_when_they_do_not_ru
 }
 
 a_read_only_container_of_others_takes_no_guest() {
-    theirs --read-only
-    try 125 in_box true
+    theirs --read-only --tmpfs /tmp:mode=1777
+    try 3 sh_box 'id -un; exit 3'
+    output app
+    echo data >file
+    try 0 sbx cp file "$BOX:/tmp/file"
+    try 0 sbx cp "$BOX:/tmp/file" -
+    output data
+    [ -z "$(docker diff "$THEIRS" | grep guest)" ] || fail "something was put into it"
+    try 125 sbx exec --detach "$BOX" -- true
+    printf '[provider docker]\nplugin = docker\nguest = always\n' >"$T/my.ini"
+    chmod 600 "$T/my.ini"
+    try 125 sbx --config "$T/my.ini" exec "$BOX" -- true
     one_error_line
     errors_match 'read-only'
     docker rm -f "$THEIRS" >/dev/null
 }
+
+# capabilities WORD: what providers says without a guest and not otherwise
+capabilities() {
+    printf '[provider docker]\nplugin = docker\nguest = %s\n' "$1" >"$T/my.ini"
+    chmod 600 "$T/my.ini"
+    try 0 sbx --config "$T/my.ini" providers
+    sed -n 's/^\(sbx[^ ]*\) *none$/\1/p' "$T/out" | sort
+}
+
+what_is_not_offered_without_a_guest_is_what_the_manual_says() {
+    capabilities auto >"$T/with"
+    capabilities never >"$T/without"
+    comm -13 "$T/with" "$T/without" >"$T/declared"
+    sed -n '/without a guest: begin/,/without a guest: end/p' "$SBX_TEST_SOURCE/docs/man/sbx-docker.7" |
+        grep -o 'sbx[.a-z]*/1' | sort >"$T/told"
+    [ -s "$T/told" ] || fail "the manual has no list"
+    diff "$T/told" "$T/declared" || fail "the manual says otherwise"
+}
+
+nothing_of_ours_is_in_a_container_without_a_guest() {
+    printf '[provider docker]\nplugin = docker\nguest = never\n' >"$T/my.ini"
+    chmod 600 "$T/my.ini"
+    export SBX_CONFIG=$T/my.ini
+    new_box
+    try 5 sh_box 'pwd; exit 5'
+    output /workspace
+    try 0 asked '{{len .Mounts}}'
+    output 0
+    docker diff "$(native)" | grep -F sbx && fail "something is in it"
+    try 0 sbx suspend "$BOX"
+    try 125 in_box true
+    errors_with 'not running'
+    try 0 sbx resume "$BOX"
+    try 0 in_box true
+    docker kill "$(native)" >/dev/null
+    no_container_is_left
+    try 125 in_box true
+    errors_with 'no such sandbox'
+}
+
 
 a_read_only_sandbox_can_write_to_tmp_alone() {
     printf '[provider docker]\nplugin = docker\nread_only = yes\n' >"$T/my.ini"
