@@ -384,3 +384,22 @@ a_daemon_over_tls_is_checked_and_checks_us() {
     try 0 sbx --config "$T/my.ini" run --provider docker -- true
     errors_with 'is not checked'
 }
+
+a_route_chooses_between_docker_and_local() {
+    printf '[sbx]\ndefault = local\n[provider local]\nplugin = local\n[provider docker]\nplugin = docker\n%s\n%s\n%s\n' \
+        '[provider away]' 'plugin = docker' "host = unix://$T/nobody.sock" >"$T/my.ini"
+    printf '%s\n' '[route images]' 'image = sbx-test/*' 'use = away docker local' '[route all]' 'use = away local docker' >>"$T/my.ini"
+    export SBX_CONFIG=$T/my.ini
+    BOX=$(sbx create --image sbx-test/busy 2>"$T/err") || fail "create with an image"
+    case $BOX in docker/*) ;; *) fail "$BOX is not of docker" ;; esac
+    errors_with 'trying docker'
+    try 0 in_box true
+    try 0 sbx rm "$BOX"
+    BOX=$(sbx create 2>"$T/err") || fail "create without an image"
+    case $BOX in local/*) ;; *) fail "$BOX is not of local" ;; esac
+    try 0 in_box true
+    try 0 sbx rm "$BOX"
+    try 125 sbx create --image sbx-test/none # docker refuses, and that is that
+    errors_with "image 'sbx-test/none'"
+    ! grep -q 'trying local' "$T/err" || fail "another provider was tried"
+}

@@ -37,6 +37,10 @@ class Double:
         except Hangup:
             pass
         finally:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)  # whatever thread still reads from it
+            except OSError:
+                pass
             sock.close()
 
     def control(self, request):

@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import threading
 
-from wire import Reply
+from wire import Hangup, Reply
 
 
 class Container:
@@ -80,21 +80,26 @@ class Exec:
 
     def run(self, connection, frame_filter):
         """Bytes of the connection are its stdin; its streams come back as frames, or what the filter makes of them."""
-        self.process = subprocess.Popen(self.container.here(self.wish["Cmd"]), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-        lock = threading.Lock()
+        folder = next((one for one in self.container.here([self.wish.get("WorkingDir") or "/"]) if os.path.isdir(one)), "/")
+        variables = dict(one.split("=", 1) for one in self.wish.get("Env") or [])
+        self.process = subprocess.Popen(
+            self.container.here(self.wish["Cmd"]), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            stdin=subprocess.PIPE if self.wish.get("AttachStdin") else subprocess.DEVNULL, cwd=folder,
+            env={"PATH": os.environ["PATH"], **variables})
+        lock, gone = threading.Lock(), threading.Event()
 
         def carry(stream, source):
             while True:
                 data = os.read(source.fileno(), 32768)
                 if not data:
                     return
+                if gone.is_set():
+                    continue  # as a daemon does: the command goes on
                 try:
                     with lock:
                         frame_filter(connection, stream, data)
-                except OSError:
-                    self.process.kill()
-                    return
+                except (OSError, Hangup):
+                    gone.set()
 
         def feed():
             try:
@@ -103,12 +108,14 @@ class Exec:
                     connection.rest = b""
                     if not data:
                         break
-                    self.process.stdin.write(data)
-                    self.process.stdin.flush()
+                    if self.process.stdin is not None:
+                        self.process.stdin.write(data)
+                        self.process.stdin.flush()
             except OSError:
                 pass
             try:
-                self.process.stdin.close()
+                if self.process.stdin is not None:
+                    self.process.stdin.close()
             except OSError:
                 pass
 
