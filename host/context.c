@@ -198,7 +198,8 @@ sbx_status context_open_instance(struct instance *instance, struct sbx_call *cal
 
 int32_t context_failure_level(const struct instance *instance, sbx_status status)
 {
-    return instance->config->file == NULL && status == SBX_E_UNAVAILABLE ? SBX_LOG_DEBUG : SBX_LOG_WARN;
+    int is_usual = status == SBX_E_UNAVAILABLE || status == SBX_E_AUTH;
+    return instance->config->file == NULL && is_usual ? SBX_LOG_DEBUG : SBX_LOG_WARN;
 }
 
 int context_offers(const struct instance *instance, const char *capability)

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { IDLE_MAX = 8, CONNECT_MS = 10000, ASK_MS = 200 };
+enum { IDLE_MAX = 32, CONNECT_MS = 10000, ASK_MS = 200 };
 
 /* --- the service ------------------------------------------------------------------------------------------------- */
 
@@ -64,6 +64,8 @@ void http_worker_destroy(struct worker *worker)
     if (worker == NULL)
         return;
     curl_easy_cleanup(worker->easy);
+    for (size_t i = 0; i < HTTP_MANY - 1; i++)
+        curl_easy_cleanup(worker->more[i]);
     (void)curl_multi_cleanup(worker->multi);
     free(worker);
 }
@@ -98,7 +100,7 @@ struct worker *http_worker_make(void)
     return worker;
 }
 
-static struct worker *worker_borrow(struct http *http)
+struct worker *http_worker_borrow(struct http *http)
 {
     (void)pthread_mutex_lock(&http->lock);
     struct worker *worker = http->idle;
@@ -110,7 +112,7 @@ static struct worker *worker_borrow(struct http *http)
     return worker != NULL ? worker : http_worker_make();
 }
 
-static void worker_give_back(struct http *http, struct worker *worker)
+void http_worker_give_back(struct http *http, struct worker *worker)
 {
     int kept = 0;
     (void)pthread_mutex_lock(&http->lock);
@@ -177,6 +179,8 @@ static size_t take_header(char *data, size_t size, size_t count, void *user)
         t->too_large = 1;
         return 0;
     }
+    if (t->request->head != NULL)
+        t->request->head(t->request->user, data, len);
     if (t->request->wanted != NULL)
         http_keep_header(data, len, t->request->wanted, t->reply->header, sizeof t->reply->header);
     return len;
@@ -247,26 +251,9 @@ static int permit(void *user, char *remote, char *local, int remote_port, int lo
     return ++t->attempts == 1 || is_harmless(t->request) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
-/* `url` and `headers` must live as long as the transfer. */
-static sbx_status set_request(struct transfer *t, const char *url, struct curl_slist **headers)
+static void set_method(struct transfer *t)
 {
     const struct http_request *r = t->request;
-    const char *type = r->upload ? "Content-Type: application/x-tar" : "Content-Type: application/json";
-    const char *const lines[] = {"Expect:", r->body != NULL || r->upload ? type : NULL, r->header};
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        struct curl_slist *more = lines[i] == NULL ? *headers : curl_slist_append(*headers, lines[i]);
-        if (more == NULL)
-            return SBX_E_NO_MEMORY;
-        *headers = more;
-    }
-    (void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, *headers);
-    (void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->why);
-    (void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, take_body);
-    (void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-    (void)curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, take_header);
-    (void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
-    (void)curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, permit);
-    (void)curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
     if (strcmp(r->method, "POST") == 0) {
         (void)curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
         (void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, r->body != NULL ? r->body : "");
@@ -276,16 +263,57 @@ static sbx_status set_request(struct transfer *t, const char *url, struct curl_s
     } else if (strcmp(r->method, "GET") != 0) {
         (void)curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, r->method);
     }
+}
+
+static int add_header(struct curl_slist **headers, const char *line)
+{
+    struct curl_slist *more = line == NULL ? *headers : curl_slist_append(*headers, line);
+    if (more == NULL)
+        return -1;
+    *headers = more;
+    return 0;
+}
+
+static int make_headers(const struct http_request *r, struct curl_slist **headers)
+{
+    char type[256];
+    (void)snprintf(type, sizeof type, "Content-Type: %s",
+                   r->upload              ? "application/x-tar"
+                   : r->body_type != NULL ? r->body_type
+                                          : "application/json");
+    if (add_header(headers, "Expect:") != 0 || add_header(headers, r->header) != 0 ||
+        add_header(headers, r->body != NULL || r->upload ? type : NULL) != 0)
+        return -1;
+    for (size_t i = 0; r->headers != NULL && r->headers[i] != NULL; i++)
+        if (add_header(headers, r->headers[i]) != 0)
+            return -1;
+    return 0;
+}
+
+sbx_status http_set_request(struct transfer *t, const char *url, struct curl_slist **headers)
+{
+    if (make_headers(t->request, headers) != 0)
+        return SBX_E_NO_MEMORY;
+    (void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, *headers);
+    (void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->why);
+    (void)curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, take_body);
+    (void)curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+    (void)curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, take_header);
+    (void)curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+    (void)curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, permit);
+    (void)curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
+    set_method(t);
     return curl_easy_setopt(t->easy, CURLOPT_URL, url) == CURLE_OK ? SBX_OK : SBX_E_NO_MEMORY;
 }
 
-/* Waits for libcurl's descriptors and the cancel token, but no longer than the call may. */
-static sbx_status wait_more(CURLM *multi, struct sbx_call *call)
+sbx_status http_wait_more(CURLM *multi, struct sbx_call *call, int64_t until_ns)
 {
     struct curl_waitfd token = {.fd = -1, .events = CURL_WAIT_POLLIN};
-    int64_t ms = ASK_MS;
-    if (call != NULL && call->deadline_ns != 0) {
-        int64_t left = (call->deadline_ns - clock_now_ns() + 999999) / 1000000;
+    int64_t ms = ASK_MS, end_ns = until_ns;
+    if (call != NULL && call->deadline_ns != 0 && (end_ns == 0 || call->deadline_ns < end_ns))
+        end_ns = call->deadline_ns;
+    if (end_ns != 0) {
+        int64_t left = (end_ns - clock_now_ns() + 999999) / 1000000;
         ms = left < 0 ? 0 : left < ms ? left : ms;
     }
     if (call != NULL && (call->flags & SBX_CALL_HAS_CANCEL_FD) != 0)
@@ -310,7 +338,7 @@ static sbx_status drive(struct worker *worker, struct sbx_call *call, CURLcode *
             *code = message->data.result;
             break;
         }
-        status = wait_more(worker->multi, call);
+        status = http_wait_more(worker->multi, call, 0);
     }
     return status;
 }
@@ -408,7 +436,7 @@ static sbx_status run(struct http *http, struct worker *worker, struct transfer 
     CURLcode code = CURLE_OK;
     curl_easy_reset(worker->easy);
     http_set_service(http, worker->easy);
-    sbx_status status = set_request(t, url, &headers);
+    sbx_status status = http_set_request(t, url, &headers);
     if (status != SBX_OK)
         (void)call_fail(call, status, "%s: no memory", t->request->what);
     else if (t->request->upload)
@@ -437,12 +465,12 @@ sbx_status http_run(struct http *http, struct sbx_call *call, const struct http_
     CLEANUP_BUF struct buf url;
     buf_init(&url, 1 << 16);
     (void)buf_format(&url, "%s%s", http->options.base, request->path);
-    struct worker *worker = url.failed == 0 ? worker_borrow(http) : NULL;
+    struct worker *worker = url.failed == 0 ? http_worker_borrow(http) : NULL;
     if (worker == NULL)
         return call_fail(call, SBX_E_NO_MEMORY, "%s: no memory", request->what);
     t.easy = worker->easy;
     status = run(http, worker, &t, url.data, call);
-    worker_give_back(http, worker);
+    http_worker_give_back(http, worker);
     return status;
 }
 

@@ -29,15 +29,18 @@ struct http_request {
     const char *what;   /* how messages begin */
     const char *method; /* "GET" */
     const char *path;   /* from its slash, query included, already escaped */
-    const char *body;   /* JSON, or NULL */
+    const char *body;   /* NULL: none */
     size_t body_len;
-    int upload; /* with it a PUT of a whole file of that descriptor, a tar */
+    const char *body_type; /* "Name/kind"; NULL: JSON */
+    int upload;            /* with it a PUT of a whole file of that descriptor, a tar */
     int body_fd;
-    const char *header; /* one more line, "Name: value"; NULL: none */
-    const char *wanted; /* a reply header whose value is kept; NULL: none */
-    size_t reply_limit; /* bytes of reply kept in memory; more is SBX_E_TOO_LARGE; 0: 1 MiB */
+    const char *header;         /* one more line, "Name: value"; NULL: none */
+    const char *const *headers; /* further ones; NULL-terminated, or NULL */
+    const char *wanted;         /* a reply header whose value is kept; NULL: none */
+    size_t reply_limit;         /* bytes of reply kept in memory; more is SBX_E_TOO_LARGE; 0: 1 MiB */
     /* With it a 2xx reply's bytes go there instead of into memory; not 0: stop, SBX_E_STOPPED. */
     int (*piece)(void *user, const void *data, size_t len);
+    void (*head)(void *user, const char *line, size_t len); /* with it: each line of the reply's head */
     void *user;
 };
 struct http_reply {
@@ -52,6 +55,22 @@ sbx_status http_run(struct http *http, struct sbx_call *call, const struct http_
                     struct http_reply *reply);
 void http_reply_finish(struct http_reply *reply);
 #define CLEANUP_REPLY CLEANUP(http_reply_finish)
+
+/* Up to HTTP_MANY requests under way at once on one thread, for streams that end when they like. Request and reply of a
+ * slot are lent until it has ended or was stopped; `piece` and `head` are called inside of http_many_next alone. */
+enum { HTTP_MANY = 3 };
+struct http_many;
+sbx_status http_many_open(struct http *http, struct sbx_call *call, struct http_many **out);
+/* Stops what is under way. NULL is ignored. */
+void http_many_close(struct http_many *many);
+/* The slot must be free. The caller finishes the reply in any case. */
+sbx_status http_many_start(struct http_many *many, struct sbx_call *call, size_t slot,
+                           const struct http_request *request, struct http_reply *reply);
+int http_many_is_busy(const struct http_many *many, size_t slot);
+void http_many_stop(struct http_many *many, size_t slot);
+/* Goes on until a slot has ended, which is free then (*slot says which, the answer is as http_run's for it), or until
+ * until_ns or the call is over: *slot is HTTP_MANY then. */
+sbx_status http_many_next(struct http_many *many, struct sbx_call *call, int64_t until_ns, size_t *slot);
 
 /* A connection that the service has turned into a stream of bytes. One thread at a time. */
 struct http_tunnel;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * http_inside.h - what http.c and http_tunnel.c share.
+ * http_inside.h - what http.c, http_many.c and http_tunnel.c share.
  */
 #ifndef SBX_COMMON_HTTP_INSIDE_H
 #define SBX_COMMON_HTTP_INSIDE_H
@@ -13,11 +13,12 @@
 
 enum { REPLY_LIMIT = 1 << 20, HEADERS_MAX = 64 * 1024 };
 
-/* A transfer and the connection that it leaves behind; used by one thread at a time. */
+/* Transfers and the connections that they leave behind; used by one thread at a time. */
 struct worker {
     struct worker *next;
     CURLM *multi;
     CURL *easy;
+    CURL *more[HTTP_MANY - 1]; /* made when they were needed */
 };
 
 struct http {
@@ -45,6 +46,14 @@ struct transfer {
 
 struct worker *http_worker_make(void); /* NULL: no memory */
 void http_worker_destroy(struct worker *worker);
+/* One that is idle, or a new one; NULL: no memory. */
+struct worker *http_worker_borrow(struct http *http);
+void http_worker_give_back(struct http *http, struct worker *worker);
+/* The request itself; `url` and the headers, which the caller frees, must live as long as the transfer. */
+sbx_status http_set_request(struct transfer *t, const char *url, struct curl_slist **headers);
+/* Waits for libcurl's descriptors and the cancel token, but no longer than until until_ns (0: no such limit) and than
+ * the call may. */
+sbx_status http_wait_more(CURLM *multi, struct sbx_call *call, int64_t until_ns);
 /* How to reach the service. */
 void http_set_service(const struct http *http, CURL *easy);
 /* SBX_OK: libcurl is through, and says how in *code. The caller takes the transfer out of the worker's multi. */
