@@ -8,6 +8,10 @@ METHODS='SandboxBackend.create SandboxHandle.sandbox_id SandboxHandle.exec Sandb
     ExecResult.stdout ExecResult.stderr
     Devbox.shell AsyncDevbox.shell NamedShell.exec NamedShell.exec_async AsyncNamedShell.exec AsyncNamedShell.exec_async
     Execution.result ExecutionResult.stdout ExecutionResult.success Devbox.net
+    AsyncDevbox.id AsyncDevbox.get_info AsyncDevbox.await_running AsyncDevbox.await_suspended AsyncDevbox.shutdown
+    AsyncDevbox.close AsyncDevbox.suspend AsyncDevbox.resume AsyncDevbox.keep_alive AsyncDevbox.snapshot_disk
+    AsyncDevbox.snapshot_disk_async AsyncCommandInterface.exec AsyncCommandInterface.exec_async AsyncFileInterface.read
+    AsyncFileInterface.write AsyncFileInterface.download AsyncFileInterface.upload
     SandboxBackendProtocol.id SandboxBackendProtocol.execute BackendProtocol.ls BackendProtocol.read BackendProtocol.write
     BackendProtocol.edit BackendProtocol.delete BackendProtocol.grep BackendProtocol.glob BackendProtocol.upload_files
     BackendProtocol.download_files'

@@ -87,7 +87,7 @@ took_between() {
 # A number that only this test's processes carry as argument; seen by sleep as many years.
 new_marker() { MARK=1$(od -An -N4 -tu4 /dev/urandom | tr -d ' ' | sed 's/.*/000000000&/; s/.*\(.\{9\}\)$/\1/'); }
 # Whether the sandbox's processes are this machine's.
-same_machine() { [ "$PROVIDER" = local ] || [ -n "${SBX_TEST_ENGINE:-}" ]; }
+same_machine() { [ "$PROVIDER" = local ] || [ -n "${SBX_TEST_ENGINE:-}${SBX_TEST_DOUBLE:-}" ]; }
 host_marked() { grep -lsa "^[s]leep.$1" /proc/[0-9]*/cmdline; }
 # marker_gone MARK SECONDS: soon no process on the host carries it
 marker_gone() {
@@ -145,6 +145,10 @@ finish() {
     local code=$?
     trap - EXIT
     remove_boxes >/dev/null 2>&1 </dev/null
+    if [ -n "${DOUBLE:-}" ]; then
+        exec 9>&-
+        for _ in $(seq 200); do kill -0 "$DOUBLE" 2>/dev/null && sleep 0.05 || break; done
+    fi
     cd /
     chmod -R u+rwx "$T" 2>/dev/null
     rm -rf "$T"
@@ -161,6 +165,21 @@ use_engine() {
     folder=$(cat "$SBX_TEST_ENGINE" 2>/dev/null)
     [ -S "$folder/docker.sock" ] || skip "no Docker daemon for tests: ${folder#none: }"
     export DOCKER_HOST=unix://$folder/docker.sock SANDBOX_IMAGE=$SBX_TEST_IMAGE
+}
+
+# A double of the Runloop service for this test alone; it ends when its stdin does.
+use_double() {
+    [ "$PROVIDER" = runloop ] || return 0
+    mkfifo "$T/hold"
+    TMPDIR=$T python3 -B "$SBX_TEST_DOUBLE" --key ak_contracts --lifetime 400 --set provisioning_seconds=0 \
+        --set initializing_seconds=0 <"$T/hold" >"$T/double" 2>"$T/double.err" &
+    DOUBLE=$!
+    disown # so that a test may wait for all that it started itself
+    exec 9>"$T/hold"
+    for _ in $(seq 300); do [ -s "$T/double" ] && break || sleep 0.05; done
+    RUNLOOP_BASE_URL=$(cat "$T/double")
+    [ -n "$RUNLOOP_BASE_URL" ] || fail "the double did not start: $(cat "$T/double.err")"
+    export RUNLOOP_BASE_URL RUNLOOP_API_KEY=ak_contracts
 }
 
 start_case() {
@@ -180,4 +199,5 @@ start_case() {
     fi
     cd "$T/work" || exit 1
     exec </dev/null
+    use_double
 }

@@ -54,7 +54,8 @@ environment_of_create_is_seen_by_every_exec() {
     try 0 sh_box 'printf "%s\n" "$V"'
     output 'a b=c "d"'
     try 0 env -i PATH="$PATH" XDG_RUNTIME_DIR="$T/run" XDG_STATE_HOME="$T/state" ${LD_LIBRARY_PATH+LD_LIBRARY_PATH="$LD_LIBRARY_PATH"} \
-        ${DOCKER_HOST+DOCKER_HOST="$DOCKER_HOST"} "$SBXCTL" exec "$BOX" -- sh -c 'printf "%s\n" "$V"'
+        ${DOCKER_HOST+DOCKER_HOST="$DOCKER_HOST"} \
+        ${RUNLOOP_API_KEY+RUNLOOP_API_KEY="$RUNLOOP_API_KEY" RUNLOOP_BASE_URL="$RUNLOOP_BASE_URL"} "$SBXCTL" exec "$BOX" -- sh -c 'printf "%s\n" "$V"'
     output 'a b=c "d"'
 }
 

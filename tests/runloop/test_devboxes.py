@@ -1,0 +1,259 @@
+"""The Runloop provider: what a caller gets of it."""
+import json
+import os
+import subprocess
+import time
+import unittest
+
+import provider
+
+
+class Open(provider.TestCase):
+    def test_a_missing_key_is_told_without_a_request(self):
+        done = self.sbx("create", "--provider", "runloop", RUNLOOP_API_KEY="")
+        self.assertEqual(done.code, 125)
+        self.assertIn("runloop needs a key: set RUNLOOP_API_KEY", done.err)
+        self.assertEqual(self.requests(), [])
+
+    def test_an_unconfigured_runloop_is_no_news_to_who_lists(self):
+        done = self.sbx("ls", RUNLOOP_API_KEY="")
+        self.assertEqual((done.code, done.err), (0, ""))
+
+    def test_a_rejected_key_is_told_before_anything_is_made(self):
+        done = self.sbx("create", "--provider", "runloop", RUNLOOP_API_KEY="ak_wrong_secret")
+        self.assertEqual(done.code, 125)
+        self.assertIn("HTTP 401", done.err)
+        self.assertNotIn("ak_wrong_secret", done.err)
+        self.assertEqual(self.living(), [])
+
+    def test_the_key_travels_in_the_clear_to_this_machine_alone(self):
+        for url in ("http://example.org", "ftp://127.0.0.1", "http://127.0.0.1.example.org", "https://", "https://a/b"):
+            done = self.sbx("create", "--provider", "runloop", RUNLOOP_BASE_URL=url)
+            self.assertEqual(done.code, 125)
+            self.assertIn("base_url", done.err)
+
+    def test_key_and_url_come_from_the_configuration(self):
+        folder = os.path.join(self.folder, "XDG_CONFIG_HOME", "sbx")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "key"), "w", encoding="utf-8") as file:
+            file.write("ak_test\n")
+        os.chmod(os.path.join(folder, "key"), 0o600)
+        with open(os.path.join(folder, "sbx.ini"), "w", encoding="utf-8") as file:
+            file.write(f"[provider cloud]\nplugin = runloop\nbase_url = {self.double.url}\n"
+                       f"api_key_file = {folder}/key\n")
+        box = self.must("create", "--provider", "cloud", RUNLOOP_API_KEY="", RUNLOOP_BASE_URL="").decode().strip()
+        self.assertTrue(box.startswith("cloud/dbx_"))
+        self.assertEqual(self.must("exec", box, "--", "echo", "x", RUNLOOP_API_KEY=""), b"x\n")
+
+
+class Life(provider.TestCase):
+    def test_what_create_asks_for_reaches_the_service(self):
+        box = self.devbox("--name", "mine", "--label", "a=b", "--env", "V=w x", "--lifetime", "2h", "--cpus", "2",
+                          "--memory", "8G", "--option", "runloop.architecture=arm64",
+                          "--option", "runloop.launch_command=echo one >started")
+        view = self.ok("GET", self.native(box))
+        launch = view["launch_parameters"]
+        self.assertEqual((view["name"], view["metadata"]["a"]), ("mine", "b"))
+        self.assertEqual((launch["keep_alive_time_seconds"], launch["architecture"]), (7200, "arm64"))
+        self.assertEqual((launch["custom_cpu_cores"], launch["custom_gb_memory"]), (2, 8))
+        self.assertEqual(self.must("exec", box, "--", "sh", "-c", "echo $V; cat started"), b"w x\none\n")
+        shown = json.loads(self.must("inspect", "--json", box))
+        self.assertNotIn("sbx-token", json.dumps(shown))
+
+    def test_what_the_service_cannot_do_is_refused_before_anything_is_made(self):
+        for words in (["--network", "none"], ["--memory", "5G"], ["--memory", "512M"], ["--cpus", "3"],
+                      ["--option", "runloop.colour=red"], ["--option", "runloop.tunnel=maybe"], ["--lifetime", "72h"],
+                      ["--user", "somebody"], ["--cpus", "2", "--option", "runloop.size=LARGE"]):
+            done = self.sbx("create", "--provider", "runloop", *words)
+            self.assertEqual(done.code, 125, words)
+        self.assertEqual(self.living(), [])
+
+    def test_a_devbox_that_does_not_come_up_is_told_with_its_reason_and_left_by_none(self):
+        self.double.turn(failing_creates=1, failure_reason="out_of_memory")
+        done = self.sbx("create", "--provider", "runloop")
+        self.assertEqual(done.code, 125)
+        self.assertIn("out_of_memory", done.err)
+        self.assertEqual([one["status"] for one in self.living()], ["failure"])
+
+    def test_only_devboxes_of_this_instance_are_listed(self):
+        self.running(metadata={"other": "tool"})
+        box = self.devbox()
+        self.assertEqual(self.must("ls", "-q").decode().split(), [box])
+        self.must("rm", box)
+        self.assertEqual(self.must("ls", "-q"), b"")
+
+    def test_lists_go_over_all_pages(self):
+        self.double.turn(stuck="provisioning")
+        ours = {"metadata": {"sbx-instance": "runloop"}}
+        made = {"runloop/" + self.ok("POST", "/v1/devboxes", ours)["id"] for _ in range(205)}
+        self.assertEqual(set(self.must("ls", "-q").decode().split()), made)
+
+    def test_suspend_and_resume_wait_until_it_is_so(self):
+        self.double.turn(suspending_seconds=0.5, resuming_seconds=0.5)
+        box = self.devbox()
+        self.must("exec", box, "--", "sh", "-c", "echo kept >f")
+        self.must("suspend", box)
+        self.assertEqual(self.ok("GET", self.native(box))["status"], "suspended")
+        self.must("suspend", box)
+        done = self.sbx("exec", box, "--", "true")
+        self.assertEqual(done.code, 125)
+        self.assertIn("not running", done.err)
+        self.must("resume", box)
+        self.must("resume", box)
+        self.assertEqual(self.must("exec", box, "--", "cat", "f"), b"kept\n")
+        self.must("keep-alive", box)
+
+    def test_shutdown_during_a_snapshot_is_an_error_of_its_own_or_forced(self):
+        self.double.turn(snapshot_seconds=30)
+        box = self.devbox()
+        self.ok("POST", self.native(box) + "/snapshot_disk_async", {})
+        begin = time.monotonic()
+        done = self.sbx("rm", box)
+        self.assertEqual(done.code, 125)
+        self.assertIn("a snapshot of devbox", done.err)
+        self.assertLess(time.monotonic() - begin, 20)
+        self.assertEqual(len([one for one in self.requests() if one["path"].endswith("/shutdown")]), 1)
+        config = os.path.join(self.folder, "force.ini")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("[provider runloop]\nplugin = runloop\nforce_shutdown = yes\n")
+        self.must("--config", config, "rm", box)
+
+    def test_snapshots_are_made_listed_restored_and_deleted(self):
+        box = self.devbox()
+        self.must("exec", box, "--", "sh", "-c", "echo kept >f")
+        name = self.must("snapshot", "create", "--name", "first", box).decode().strip()
+        self.assertIn(b"first", self.must("snapshot", "ls"))
+        again = self.devbox("--snapshot", name)
+        self.assertEqual(self.must("exec", again, "--", "cat", "f"), b"kept\n")
+        self.must("snapshot", "rm", name)
+        self.assertNotIn(b"first", self.must("snapshot", "ls"))
+        self.double.turn(failing_snapshots=1)
+        self.assertEqual(self.sbx("snapshot", "create", box).code, 125)
+
+    def test_a_blueprint_is_the_image(self):
+        made = self.ok("POST", "/v1/blueprints", {"name": "b", "system_setup_commands": ["echo built >~/made"]})
+        self.eventually(lambda: self.ok("GET", "/v1/blueprints/" + made["id"])["status"] == "build_complete")
+        for image in ("b", made["id"]):
+            box = self.devbox("--image", image)
+            self.assertEqual(self.must("exec", box, "--", "cat", "made"), b"built\n")
+
+
+class Commands(provider.TestCase):
+    def test_output_of_any_length_is_whole(self):
+        box = self.devbox()
+        out = self.must("exec", box, "--", "sh", "-c", "seq 200000")
+        self.assertEqual(out, "".join(f"{n}\n" for n in range(1, 200001)).encode())
+
+    def test_text_is_exact_and_other_bytes_are_flagged(self):
+        box = self.devbox()
+        self.assertEqual(self.must("exec", box, "--", "printf", "gr\u00f6\u00dfe\\000\U0001f600\\n"),
+                         "gr\u00f6\u00dfe\0\U0001f600\n".encode())
+        done = self.sbx("exec", box, "--", "printf", "a\\377b")
+        self.assertEqual((done.code, done.out), (0, "a\ufffdb".encode()))
+        self.assertIn("text only", done.err)
+
+    def test_input_reaches_a_command_as_it_is(self):
+        box, data = self.devbox(), bytes(range(256)) * 4000
+        self.must("exec", "-i", box, "--", "sh", "-c", "cat >f", data=data)
+        self.must("cp", box + ":f", os.path.join(self.folder, "f"))
+        with open(os.path.join(self.folder, "f"), "rb") as file:
+            self.assertEqual(file.read(), data)
+
+    def test_variables_stand_in_no_command_line_and_no_log(self):
+        box = self.devbox()
+        self.assertEqual(self.must("exec", "--env", "SECRET=canary-7", box, "--", "sh", "-c", "echo $SECRET"),
+                         b"canary-7\n")
+        self.assertNotIn("canary-7", json.dumps(self.ok("GET", self.native(box) + "/logs")))
+        self.assertEqual(self.must("exec", box, "--", "sh", "-c", "ls -A | grep -c sbx- || true"), b"0\n")
+
+    def test_the_limit_is_kept_in_the_devbox_when_the_client_is_dead(self):
+        box = self.devbox()
+        client = subprocess.Popen([provider.SBXCTL, "exec", "--timeout", "2", box, "--", "sh", "-c",
+                                   "(setsid sleep 4711 &); touch began; sleep 4711"],
+                                  env=self.environment, stdin=subprocess.DEVNULL)
+        self.eventually(lambda: self.sbx("exec", box, "--", "test", "-e", "began").code == 0)
+        client.kill()
+        client.wait()
+        self.eventually(lambda: self.must("exec", box, "--", "sh", "-c", "pgrep -fc '^sleep 4711' || true") == b"0\n")
+
+    def test_jobs_are_read_from_an_offset_fed_and_killed(self):
+        box = self.devbox()
+        job = self.must("job", "start", box, "--", "sh", "-c", "echo one; sleep 1; echo two >&2; exit 3").decode().strip()
+        self.assertEqual(self.sbx("wait", box, job).code, 3)
+        self.assertEqual(self.sbx("wait", box, job).code, 3)
+        done = self.sbx("logs", box, job)
+        self.assertEqual((done.out, done.err), (b"one\n", "two\n"))
+        job = self.must("job", "start", box, "--", "sh", "-c", "(setsid sleep 4712 &); sleep 4712").decode().strip()
+        self.must("job", "kill", box, job)
+        self.assertEqual(self.sbx("wait", box, job).code, 137)
+        self.eventually(lambda: self.must("exec", box, "--", "sh", "-c", "pgrep -fc '^sleep 4712' || true") == b"0\n")
+        self.assertEqual(self.sbx("job", "info", box, "exe_nosuch").code, 125)
+
+    def test_files_tell_the_four_errors_apart(self):
+        box, target = self.devbox(), os.path.join(self.folder, "f")
+        self.must("exec", box, "--", "sh", "-c", "mkdir d; echo x >closed; chmod 0 closed; mkfifo pipe")
+        for path, code in (("nope", "file_not_found"), ("d", "is_directory"), ("closed", "permission_denied"),
+                           ("pipe", "invalid_path"), ("closed/x", "file_not_found")):
+            done = self.sbx("files", "cat", box, path)
+            self.assertIn(code, done.err, path)
+        self.double.turn(absolute_downloads=False)
+        self.must("exec", box, "--", "sh", "-c", "echo there >/tmp/abs")
+        self.must("cp", box + ":/tmp/abs", target)
+        with open(target, "rb") as file:
+            self.assertEqual(file.read(), b"there\n")
+
+    def test_trees_go_both_ways(self):
+        box, tree = self.devbox(), os.path.join(self.folder, "tree")
+        os.makedirs(tree + "/a/b")
+        content = bytes(range(256)) * 100
+        for name in ("a/b/f", "a/g"):
+            with open(os.path.join(tree, name), "wb") as file:
+                file.write(content)
+        self.must("cp", tree, box + ":copy")
+        self.must("cp", box + ":copy", tree + "2")
+        self.assertEqual(subprocess.run(["diff", "-r", tree, tree + "2"], check=False).returncode, 0)
+
+    def test_a_command_longer_than_a_command_line_works(self):
+        box, text = self.devbox(), "x" * 100000
+        out = self.must("exec", box, "--", "sh", "-c", 'echo "${#1} ${#2} ${#3}"', "sh", text, text, text)
+        self.assertEqual(out, b"100000 100000 100000\n")
+
+    def test_two_hundred_runs_over_twenty_devboxes_at_once(self):
+        boxes = [self.devbox() for _ in range(20)]
+        self.forget_requests()
+        begin = time.monotonic()
+        program = os.path.join(provider.BUILD, "tests", "runloop", "many_runs")
+        done = subprocess.run([program, "10", *boxes], check=False, capture_output=True, timeout=100,
+                              env=self.environment)
+        self.assertEqual((done.returncode, done.stderr), (0, b""), done.stdout)
+        seen = self.requests()
+        connections = len({one["connection"] for one in seen})
+        print(f"200 runs in {time.monotonic() - begin:.1f} s, {len(seen)} requests over {connections} connections")
+        self.assertLess(connections, len(seen))
+
+
+class Network(provider.TestCase):
+    def test_ssh_keys_and_tunnels_are_made_told_and_ended(self):
+        box = self.devbox().partition("/")[2]
+        done = subprocess.run([os.path.join(provider.BUILD, "tests", "runloop", "runloop_network"),
+                               os.path.join(provider.BUILD, "lib", "sbx", "runloop.so"), box],
+                              check=False, capture_output=True, timeout=60, env=self.environment)
+        said = done.stdout.decode().splitlines()
+        host = f"{box.replace('_', '-').lower()}.ssh.invalid"
+        self.assertEqual(said[:5], [
+            "open 0", "attach 0", f"key {host} user 1",
+            f"openssl s_client -quiet -verify_quiet -servername {host} -connect ssh.runloop.ai:443", "key 0"])
+        self.assertEqual(said[5], "list 0")
+        words = said[6].split()
+        key = words[2].partition("8080-")[2].partition(".")[0]
+        tail = f".tunnel.{self.double.url.partition('//')[2]}"
+        self.assertEqual((words[:3], len(words[3]) >= 32), (["tunnel", "8080", f"http://8080-{key}{tail}"], True))
+        self.assertEqual(said[8], f"tunnel 9090 http://9090-{key}{tail} {words[3]}")
+        self.assertRegex(said[10], "^create -15 tunnel: devbox .* is authenticated; remove it first")
+        self.assertEqual(said[11], f"tunnel 0 http://PORT-{key}{tail} {words[3]}")
+        self.assertEqual(said[12:14] + said[15:], ["list 0", "remove 0", "list 0", "remove 0", "remove 0", "list 0"])
+        self.assertEqual(done.returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
