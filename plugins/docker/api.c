@@ -271,11 +271,17 @@ static sbx_status gone(struct run *r)
     return call_fail(r->call, SBX_E_GONE, "exec: the sandbox %s ended", r->h->id);
 }
 
-static int still_runs(const struct run *r)
+enum runs { RUNS, RUNS_NOT, RUNS_PERHAPS };
+
+/* PERHAPS: the daemon does not say so soon. */
+static enum runs look_at(const struct run *r)
 {
     CLEANUP(container_finish) struct container c = {0};
-    return container_inspect(r->h->backend, NULL, "exec", r->h->id, &c) == SBX_OK &&
-           container_state(r->h->backend, &c) == SBX_STATE_RUNNING;
+    struct sbx_call call = {.size = sizeof call, .deadline_ns = clock_now_ns() + GIVE_UP_MS * MS_NS};
+    sbx_status status = container_inspect(r->h->backend, &call, "exec", r->h->id, &c);
+    if (status != SBX_OK)
+        return status == SBX_E_NOT_FOUND ? RUNS_NOT : RUNS_PERHAPS;
+    return container_state(r->h->backend, &c) == SBX_STATE_RUNNING ? RUNS : RUNS_NOT;
 }
 
 /* Nothing of the command was ever executed: the engine says why. */
@@ -318,8 +324,9 @@ static int went_with_it(struct run *r)
 {
     for (int look = 0; look < LOOKS; look++) {
         int ready = 0;
-        if (!still_runs(r))
-            return 1;
+        enum runs runs = look_at(r);
+        if (runs != RUNS)
+            return runs == RUNS_NOT;
         if (call_poll(NULL, NULL, 0, clock_now_ns() + LOOK_MS * MS_NS, &ready) != SBX_OK)
             break;
     }
@@ -439,7 +446,7 @@ static sbx_status open_streams(struct run *r)
         return gone(r);
     if (strstr(error.message, "unable to find user") != NULL || strstr(error.message, "no matching entries") != NULL)
         return call_fail(r->call, SBX_E_INVALID, "exec: no such user '%s'", r->args.user != NULL ? r->args.user : "");
-    if (status == SBX_E_STATE && !still_runs(r))
+    if (status == SBX_E_STATE && look_at(r) == RUNS_NOT)
         return call_fail(r->call, SBX_E_STATE, "exec: sandbox %s is not running", r->h->id);
     call_pass_error(r->call, &error);
     return status;
@@ -460,7 +467,7 @@ static sbx_status execute(struct sbx_handle *h, struct sbx_call *call, const str
         status = open_streams(r);
     if (status == SBX_OK) {
         status = pump(r);
-        if (status == SBX_E_UNKNOWN && !still_runs(r))
+        if (status == SBX_E_UNKNOWN && look_at(r) == RUNS_NOT)
             status = gone(r);
         else if (status != SBX_OK)
             give_up(r);

@@ -100,5 +100,9 @@ sbx_status stream_inspect(const struct stream *stream, struct sbx_call *call, st
     out->running = json_is_true(json, "Running");
     out->pid = json_integer(json, "Pid", 0);
     out->exit_code = json_integer(json, "ExitCode", -1);
+    int is_clear =
+        json_member(json, "Running") != NULL && (out->running || (out->exit_code >= 0 && out->exit_code < 256));
+    if (status == SBX_OK && !is_clear)
+        return call_fail(call, SBX_E_UNKNOWN, "exec: the daemon does not say how the command ended");
     return status;
 }

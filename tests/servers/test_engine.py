@@ -241,6 +241,60 @@ class Streams(engine_double.TestCase):
         self.assertLessEqual(len(asked) - before, 1)
 
 
+class Alone(engine_double.TestCase):
+    """Without the guest: what a command came to is told by its streams and by what the daemon says of it afterwards."""
+
+    def setUp(self):
+        super().setUp()
+        with open(self.config, "a", encoding="utf-8") as ini:
+            ini.write("guest = never\n")
+
+    def words(self, line="echo hello"):
+        return "exec", "d/theirs", "--", "sh", "-c", line
+
+    def test_a_command_by_the_api_alone_is_told_exactly(self):
+        done = self.sbx(*self.words("printf 'a\\nb'; echo c >&2; exit 7"))
+        self.assertEqual((done.code, done.out, done.err), (7, "a\nb", "c\n"))
+        for what in ("bytes", "split", "empty"):
+            self.fault(do="stream", what=what, path="/exec/*/start")
+            self.assertEqual(self.ok(*self.words()).out, "hello\n", what)
+
+    def test_a_stream_that_ends_without_a_status_is_unknown(self):
+        for body in ('{"Running":false,"Pid":7,"ExitCode":null}', '{"Running":false,"Pid":7}', "{}", "null", "",
+                     '{"Running":false,"Pid":7,"ExitCode":"0"}', '{"Running":false,"Pid":7,"ExitCode":-1}',
+                     '{"Running":false,"Pid":7,"ExitCode":256}', '{"ExitCode":0}'):
+            self.fault(do="reply", path="/exec/*/json", status=200, body=body)
+            done = self.refused("exec", "--json", *self.words()[1:])
+            self.assertFalse(done.json["ok"], body)
+
+    def test_a_stream_that_is_broken_off_is_no_success(self):
+        for what in ("type", "oversized", "padding", "end"):
+            self.fault(do="stream", what=what, path="/exec/*/start")
+            done = self.within(engine_double.PLENTY, *self.words("echo hello; sleep 0.1"))
+            self.assertIn(done.code, (124, 125), (what, done))
+
+    def test_a_daemon_that_stops_answering_under_a_command_ends_the_call_in_time(self):
+        for rules in ([{"do": "hang", "path": "/exec/*/json"}],
+                      [{"do": "stream", "what": "silence", "path": "/exec/*/start"}, {"do": "hang"}],
+                      [{"do": "stream", "what": "type", "path": "/exec/*/start"}, {"do": "hang"}],
+                      [{"do": "stream", "what": "type", "path": "/exec/*/start"},
+                       {"do": "hang", "path": "/containers/*/json", "skip": 1}],
+                      [{"do": "hang", "when": "after", "path": "/containers/*/exec"}],
+                      [{"do": "stream", "what": "errors", "path": "/exec/*/start"}, {"do": "hang"}]):
+            self.no_faults()
+            for rule in rules:
+                after = {"skip": 3} if rule == {"do": "hang"} else {}
+                self.fault(times=0 if rule["do"] == "hang" else 1, **{**after, **rule})
+            done = self.within(engine_double.DEADLINE, *self.words())
+            self.assertIn(done.code, (124, 125), (rules, done))
+
+    def test_a_time_limit_kills_what_runs(self):
+        mark = f"987.{os.getpid()}"
+        done = self.sbx("exec", "--timeout", "0.5", *self.words(f"echo before; sleep {mark} & sleep {mark}")[1:])
+        self.assertEqual((done.code, done.out), (124, "before\n"), done)
+        self.assertNotIn(mark, subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
 class Cuts(engine_double.TestCase):
     """Every reply cut at every byte, by a program that uses libsbx."""
 
