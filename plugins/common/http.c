@@ -86,12 +86,35 @@ void http_close(struct http *http)
     free(http);
 }
 
+/* libcurl makes the two sockets that wake a multi handle without close-on-exec, and tells nobody which they are (rule
+ * P3). A pair takes the lowest free numbers, so these are looked at before and marked behind; what a thread of the host
+ * has put there meanwhile is no unnamed local socket, or loses nothing but its way into a child. */
+static CURLM *make_multi(void)
+{
+    int low[2];
+    for (size_t i = 0; i < 2; i++)
+        low[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; i < 2; i++)
+        if (low[i] >= 0)
+            (void)close(low[i]);
+    CURLM *multi = curl_multi_init();
+    for (size_t i = 0; multi != NULL && i < 2; i++) {
+        struct sockaddr_storage name;
+        socklen_t len = sizeof name;
+        int flags = low[i] >= 0 ? fcntl(low[i], F_GETFD) : -1;
+        if (flags >= 0 && (flags & FD_CLOEXEC) == 0 && getsockname(low[i], (struct sockaddr *)&name, &len) == 0 &&
+            name.ss_family == AF_UNIX && len == sizeof name.ss_family)
+            (void)fcntl(low[i], F_SETFD, flags | FD_CLOEXEC);
+    }
+    return multi;
+}
+
 struct worker *http_worker_make(void)
 {
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL)
         return NULL;
-    worker->multi = curl_multi_init();
+    worker->multi = make_multi();
     worker->easy = curl_easy_init();
     if (worker->multi == NULL || worker->easy == NULL) {
         http_worker_destroy(worker);

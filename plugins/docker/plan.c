@@ -30,6 +30,8 @@ static sbx_status check_unsupported(const struct sbx_create_args *args, struct s
         return call_fail(call, SBX_E_UNSUPPORTED, "create: unknown flag bits 0x%x", args->flags);
     if (args->blueprint != NULL)
         return call_fail(call, SBX_E_UNSUPPORTED, "create: docker has no blueprints");
+    if (args->image != NULL && args->snapshot != NULL)
+        return call_fail(call, SBX_E_INVALID, "create: either an image or a snapshot, not both");
     if (args->idle_timeout_s != 0)
         return call_fail(call, SBX_E_UNSUPPORTED, "create: docker has no idle time-out; use a lifetime");
     if (args->disk_mib != 0)

@@ -12,6 +12,14 @@ export XDG_RUNTIME_DIR=$folder/runtime XDG_STATE_HOME=$folder/state
 mkdir -m 700 "$folder/runtime" "$folder/state" "$folder/root"
 printf '[provider %s]\nplugin = %s\n' "$2" "$2" >"$folder/sbx.ini"
 [ "$2" != template ] || printf 'root = %s\n' "$folder/root" >>"$folder/sbx.ini"
+if [ "$2" = docker ]; then
+    engine=$(cat "${SBX_TEST_ENGINE:-none}" 2>/dev/null)
+    [ -S "$engine/docker.sock" ] || {
+        echo "SKIP: ${engine:-no engine was started}"
+        exit 77
+    }
+    printf 'host = unix://%s/docker.sock\nimage = sbx-test/user\n' "$engine" >>"$folder/sbx.ini"
+fi
 [ "$2" != local ] || printf 'network = none\n' >>"$folder/sbx.ini"
 "$1" --config "$folder/sbx.ini" --format json "$3" >"$folder/out"
 code=$?
