@@ -21,7 +21,8 @@ sbx_status file_code(struct sbx_call *call, const char *what, const char *path, 
         int code;
         sbx_status status;
         const char *words;
-    } table[] = {{91, SBX_E_NOT_FOUND, "no such file or directory"},
+    } table[] = {{90, SBX_E_FAILED, "it cannot be read"},
+                 {91, SBX_E_NOT_FOUND, "no such file or directory"},
                  {92, SBX_E_EXISTS, "it exists already"},
                  {93, SBX_E_IS_DIR, "it is a directory"},
                  {94, SBX_E_NOT_DIR, "it is not a directory"},
@@ -30,8 +31,12 @@ sbx_status file_code(struct sbx_call *call, const char *what, const char *path, 
                  {98, SBX_E_UNSUPPORTED, "there is no tar in the devbox"},
                  {99, SBX_E_PROTOCOL, "not all of the data arrived"}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (table[i].code == code)
-            return call_fail(call, table[i].status, "%s: '%s': %s", what, path, table[i].words);
+        if (table[i].code == code) {
+            (void)call_fail(call, table[i].status, "%s: '%s': %s", what, path, table[i].words);
+            if (code == 90)
+                call_os_errno(call, EIO); /* of this file, not of the devbox */
+            return table[i].status;
+        }
     return call_fail(call, SBX_E_FAILED, "%s: '%s': the devbox cannot do it (%d)", what, path, code);
 }
 
@@ -270,7 +275,7 @@ sbx_status file_read(struct sbx_handle *h, struct sbx_call *call, const char *pa
 {
     static const char text[] = FIX "[ -e \"$p\" ] || { gone \"$p\"; exit $?; }\n"
                                    "[ ! -d \"$p\" ] || exit 93\n[ -f \"$p\" ] || exit 97\n[ -r \"$p\" ] || exit 95\n"
-                                   "wc -c <\"$p\"\n";
+                                   "wc -c <\"$p\" || exit 90\n";
     CLEANUP_BUF struct buf answer = {0};
     struct sbx_read_args args = {.size = sizeof args};
     struct fetch f = {.limit = UINT64_MAX};

@@ -67,7 +67,7 @@ the_interrupt_key_ends_the_command_and_not_the_shell() {
 expect work$
 send A=kept\r
 expect work$
-send echo begin; sleep 300\r
+send echo be""gin; sleep 300\r
 expect begin
 send \x03
 expect work$

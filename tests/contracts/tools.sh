@@ -125,7 +125,11 @@ END
     try 0 files grep "$BOX" '$(touch /tmp/evil)`touch /tmp/evil`' /tmp/g
     try 1 sh_box 'test -e /tmp/evil'
     file_fails file_not_found files grep "$BOX" x /tmp/none
-    # Files that nobody can read, and paths that are too long for any call, take nothing from the rest.
+}
+
+# Nor do paths that are too long for any call.
+what_cannot_be_read_takes_nothing_from_a_search() {
+    new_box
     try 0 files grep "$BOX" "no such text anywhere" /proc/self
     try 0 sh_box 'mkdir /tmp/deep; cd /tmp/deep; echo needle >near; n=$(printf %0200d 0); i=0
         while [ $i -lt 25 ] && mkdir "$n" && cd -P "./$n"; do i=$((i + 1)); done 2>/dev/null; : >"$n" || true'

@@ -9,6 +9,8 @@ if [ ! -x "$build/bin/sbxctl" ] || [ ! -e "$build/lib/sbx/local.so" ]; then
     echo "SKIP: sbxctl or the local provider is not built"
     exit 77
 fi
+MY_RUNLOOP_KEY=shown-in-an-example
+export MY_RUNLOOP_KEY
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 for file in "$source"/conf/*; do
