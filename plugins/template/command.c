@@ -51,7 +51,7 @@ static void add_envs(struct words *w, struct sbx_kvs envs)
 
 /* clang-format off */
 static const char *const isolation[] = {
-    "bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv",
+    "bwrap", "--unshare-all", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--clearenv", "--info-fd", "4",
     "--ro-bind", "/usr", "/usr", "--ro-bind-try", "/bin", "/bin", "--ro-bind-try", "/sbin", "/sbin",
     "--ro-bind-try", "/lib", "/lib", "--ro-bind-try", "/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev",
     "--setenv", "HOME", "/workspace", "--setenv", "PATH", "/usr/bin:/bin:/usr/sbin:/sbin", NULL};
@@ -94,8 +94,10 @@ struct running {
     struct sbx_exec_result *result;
     struct pollfd fds[FD_COUNT]; /* -1: not there, or over */
     int lock_fd;
-    size_t told; /* bytes of the prelude's that came */
-    pid_t pid;
+    size_t told;   /* bytes of the prelude's that came */
+    pid_t pid;     /* bwrap */
+    pid_t inside;  /* the sandbox's first process, whose end is the end of all; 0: not known, or killed */
+    int info_fd;   /* where bwrap tells that one's number, before it lets it run */
     char in[4096]; /* from the source, not yet sent */
     size_t in_at, in_len;
     int64_t limit_ns; /* of the command; 0: none */
@@ -115,26 +117,29 @@ static void running_finish(struct running *r)
         close_fd(r, i);
     if (r->lock_fd >= 0)
         (void)close(r->lock_fd);
+    if (r->info_fd >= 0)
+        (void)close(r->info_fd);
 }
 
 /* Every descriptor is close-on-exec (rule P3); posix_spawn's own copies are the exception. Sockets, because a write to
  * one can be told not to raise SIGPIPE. */
 static sbx_status spawn(struct running *r, const struct words *w)
 {
-    int in[2], out[2], err[2], told[2];
+    int in[2], out[2], err[2], told[2], info[2];
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none, all;
     static char *const no_environment[] = {NULL};
     int merge = (r->args->flags & SBX_EXEC_MERGE_STDERR) != 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in) != 0 || pipe2(out, O_CLOEXEC) != 0 ||
-        pipe2(err, O_CLOEXEC) != 0 || pipe2(told, O_CLOEXEC) != 0)
+        pipe2(err, O_CLOEXEC) != 0 || pipe2(told, O_CLOEXEC) != 0 || pipe2(info, O_CLOEXEC | O_NONBLOCK) != 0)
         return fail(r->call, SBX_E_QUOTA, "exec: no further descriptors");
     (void)posix_spawn_file_actions_init(&actions);
     (void)posix_spawn_file_actions_adddup2(&actions, in[1], 0);
     (void)posix_spawn_file_actions_adddup2(&actions, out[1], 1);
     (void)posix_spawn_file_actions_adddup2(&actions, merge ? out[1] : err[1], 2);
     (void)posix_spawn_file_actions_adddup2(&actions, told[1], 3);
+    (void)posix_spawn_file_actions_adddup2(&actions, info[1], 4);
     (void)posix_spawnattr_init(&attr);
     (void)sigemptyset(&none);
     (void)sigfillset(&all);
@@ -149,6 +154,8 @@ static sbx_status spawn(struct running *r, const struct words *w)
     (void)close(out[1]);
     (void)close(err[1]);
     (void)close(told[1]);
+    (void)close(info[1]);
+    r->info_fd = info[0];
     r->fds[FD_TOLD].fd = told[0];
     r->fds[FD_IN].fd = in[0];
     r->fds[FD_OUT].fd = out[0];
@@ -166,17 +173,33 @@ static void give_up(struct running *r, sbx_status why)
         r->why = why;
 }
 
-/* Only once the prelude has spoken: before that bwrap may not yet have bound its child's life to its own. */
-static void end_command(const struct running *r)
+/* The first process itself: one whose parent was killed may live on, since bwrap binds the two lives to one another
+ * only after it began. Known once the prelude has spoken. */
+static void end_command(struct running *r)
 {
-    if ((r->why != SBX_OK || (r->result->flags & SBX_TIMED_OUT) != 0) && r->told > 0)
-        (void)kill(r->pid, SIGKILL);
+    if ((r->why == SBX_OK && (r->result->flags & SBX_TIMED_OUT) == 0) || r->inside == 0)
+        return;
+    (void)kill(r->inside, SIGKILL);
+    r->inside = 0;
+}
+
+/* bwrap says {"child-pid": NUMBER}. */
+static void read_info(struct running *r)
+{
+    char text[128];
+    ssize_t n = read(r->info_fd, text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    const char *colon = strchr(text, ':');
+    long pid = colon != NULL ? strtol(colon + 1, NULL, 10) : 0;
+    r->inside = pid > 1 && pid <= INT_MAX ? (pid_t)pid : r->pid;
 }
 
 static void pump_told(struct running *r)
 {
     char told[4];
     ssize_t n = read(r->fds[FD_TOLD].fd, told, sizeof told);
+    if (n > 0 && r->told == 0)
+        read_info(r);
     r->told += n > 0 ? (size_t)n : 0;
     if (n <= 0)
         close_fd(r, FD_TOLD);
@@ -300,7 +323,7 @@ static sbx_status running_end(struct running *r)
 sbx_status command_run(struct sbx_handle *h, struct sbx_call *call, const struct sbx_exec_args *args,
                        struct sbx_exec_result *result)
 {
-    struct running r = {.h = h, .call = call, .args = args, .result = result, .lock_fd = -1};
+    struct running r = {.h = h, .call = call, .args = args, .result = result, .lock_fd = -1, .info_fd = -1};
     char paths[2][PATH_MAX];
     char lock[PATH_MAX];
     struct words *words = calloc(1, sizeof *words);

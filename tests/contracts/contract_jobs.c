@@ -53,6 +53,7 @@ static int32_t grow(void *user, const void *data, size_t len)
     g->data = more;
     memcpy(g->data + g->len, data, len);
     g->len += len;
+    g->data[g->len] = '\0';
     return 0;
 }
 
