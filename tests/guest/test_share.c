@@ -12,8 +12,8 @@
 enum { KINDS = 4, EACH = 15, MANY = KINDS * EACH };
 
 struct asked {
-    uint32_t id;
     struct answer a;
+    uint32_t id;
     int ended;
 };
 
