@@ -412,7 +412,7 @@ static sbx_status make(struct making *m, struct sbx_handle **out)
     if (status == SBX_OK)
         status = h->api ? make_workdir(m, h) : guest_hello(h->link, m->call);
     if (status == SBX_OK && m->lifeline[1] >= 0)
-        status = handle_bind(m->b, m->id, &m->lifeline[1], m->call);
+        status = lifelines_keep(&m->b->lifelines, m->id, &m->lifeline[1], m->call);
     if (status == SBX_OK)
         *out = h;
     else

@@ -14,16 +14,10 @@ static void backend_close(struct sbx_backend *b)
 {
     if (b == NULL)
         return;
-    while (b->bound != NULL) {
-        struct bound *bound = b->bound;
-        b->bound = bound->next;
-        (void)close(bound->lifeline); /* its guest ends, and with it the container, which the daemon then removes */
-        free(bound);
-    }
+    lifelines_finish(&b->lifelines); /* their guests end, and with them the containers, which the daemon then removes */
     engine_close(&b->engine);
     entries_finish(&b->entries);
     settings_finish(&b->settings);
-    (void)pthread_mutex_destroy(&b->lock);
     free(b->instance);
     free(b);
 }
@@ -56,7 +50,7 @@ static sbx_status backend_open(const struct sbx_host *host, struct sbx_call *cal
     if (status != SBX_OK || args.flags != 0)
         return call_fail(call, status != SBX_OK ? status : SBX_E_UNSUPPORTED, "open: arguments of a newer version");
     struct sbx_backend *b = calloc(1, sizeof *b);
-    if (b == NULL || pthread_mutex_init(&b->lock, NULL) != 0) {
+    if (b == NULL || lifelines_init(&b->lifelines) != 0) {
         free(b);
         return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
     }

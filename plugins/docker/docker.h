@@ -11,10 +11,9 @@
 
 #include "plugins/common/folder.h"
 #include "plugins/common/guest_slots.h"
+#include "plugins/common/lifelines.h"
 #include "plugins/docker/engine.h"
 #include "plugins/docker/entry.h"
-
-#include <pthread.h>
 
 enum { PULL_MISSING, PULL_NEVER, PULL_ALWAYS };
 enum { GUEST_AUTO, GUEST_ALWAYS, GUEST_NEVER };
@@ -40,21 +39,13 @@ struct settings {
     int read_only;
 };
 
-/* A sandbox that ends with this process: the process holds the write end of its guest's lifeline. */
-struct bound {
-    struct bound *next;
-    int lifeline;
-    char id[CONTAINER_ID_SIZE];
-};
-
 struct sbx_backend {
     const struct sbx_host *host;
     char *instance;
     struct settings settings;
     struct engine engine;
     struct entries entries;
-    pthread_mutex_t lock; /* guards bound */
-    struct bound *bound;
+    struct lifelines lifelines; /* of bound sandboxes */
 };
 
 struct sbx_handle {
@@ -98,8 +89,5 @@ sbx_status handle_make(struct sbx_backend *b, const char *id, const char *key, i
 int handle_is_dead(const struct sbx_backend *b, const char *key);
 /* Ends the container and drops its entry (key "" : none); SBX_OK also when it is gone. */
 sbx_status handle_destroy(struct sbx_backend *b, const char *id, const char *key, struct sbx_call *call);
-/* Keeps a bound sandbox's lifeline (taken over), or lets it go. */
-sbx_status handle_bind(struct sbx_backend *b, const char *id, int *lifeline, struct sbx_call *call);
-void handle_unbind(struct sbx_backend *b, const char *id);
 
 #endif /* SBX_DOCKER_H */

@@ -144,36 +144,6 @@ static const char *handle_id(struct sbx_handle *h)
     return h->id;
 }
 
-/* --- bound sandboxes --------------------------------------------------------------------------------------------- */
-
-sbx_status handle_bind(struct sbx_backend *b, const char *id, int *lifeline, struct sbx_call *call)
-{
-    struct bound *bound = calloc(1, sizeof *bound);
-    if (bound == NULL)
-        return call_fail(call, SBX_E_NO_MEMORY, "create: no memory");
-    (void)snprintf(bound->id, sizeof bound->id, "%s", id);
-    bound->lifeline = steal_fd(lifeline);
-    (void)pthread_mutex_lock(&b->lock);
-    bound->next = b->bound;
-    b->bound = bound;
-    (void)pthread_mutex_unlock(&b->lock);
-    return SBX_OK;
-}
-
-void handle_unbind(struct sbx_backend *b, const char *id)
-{
-    (void)pthread_mutex_lock(&b->lock);
-    for (struct bound **at = &b->bound; *at != NULL; at = &(*at)->next)
-        if (strcmp((*at)->id, id) == 0) {
-            struct bound *bound = *at;
-            *at = bound->next;
-            (void)close(bound->lifeline);
-            free(bound);
-            break;
-        }
-    (void)pthread_mutex_unlock(&b->lock);
-}
-
 /* --- the end ----------------------------------------------------------------------------------------------------- */
 
 /* One forced removal, no stop before it. STATE: somebody, the daemon itself perhaps, removes it already. */
@@ -199,7 +169,7 @@ sbx_status handle_destroy(struct sbx_backend *b, const char *id, const char *key
         call_pass_error(call, &error);
         return status;
     }
-    handle_unbind(b, id);
+    lifelines_drop(&b->lifelines, id);
     if (key[0] != '\0')
         entry_remove(&b->entries, key);
     return SBX_OK;

@@ -55,7 +55,7 @@ static sbx_status finish(struct making *m, struct sbx_handle **out)
 {
     sbx_status status = guest_hello(m->handle->link, m->call);
     if (status == SBX_OK && m->record.bound != 0)
-        status = sandbox_bind(m->b, m->id, &m->lifeline[1], m->call);
+        status = lifelines_keep(&m->b->lifelines, m->id, &m->lifeline[1], m->call);
     if (status == SBX_OK) {
         *out = m->handle;
         m->handle = NULL;

@@ -189,15 +189,15 @@ static void backend_close(struct sbx_backend *b)
 {
     if (b == NULL)
         return;
-    while (b->bound != NULL) {
-        char id[RECORD_ID_LENGTH + 1];
-        (void)snprintf(id, sizeof id, "%s", b->bound->id);
+    while (b->lifelines.first != NULL) {
+        char id[SBX_ID_SIZE];
+        (void)snprintf(id, sizeof id, "%s", b->lifelines.first->id);
         (void)sandbox_destroy(b, id, NULL);
-        sandbox_unbind(b, id); /* the lifeline ends it where destroying could not */
+        lifelines_drop(&b->lifelines, id); /* the lifeline ends it where destroying could not */
     }
+    lifelines_finish(&b->lifelines);
     config_finish(&b->config);
     store_finish(&b->store);
-    (void)pthread_mutex_destroy(&b->lock);
     free(b);
 }
 
@@ -209,7 +209,7 @@ static sbx_status backend_open(const struct sbx_host *host, struct sbx_call *cal
     if (status != SBX_OK || args.flags != 0)
         return call_fail(call, status != SBX_OK ? status : SBX_E_UNSUPPORTED, "open: arguments of a newer version");
     struct sbx_backend *b = calloc(1, sizeof *b);
-    if (b == NULL || pthread_mutex_init(&b->lock, NULL) != 0) {
+    if (b == NULL || lifelines_init(&b->lifelines) != 0) {
         free(b);
         return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
     }

@@ -9,10 +9,9 @@
 #define SBX_LOCAL_H
 
 #include "plugins/common/guest_slots.h"
+#include "plugins/common/lifelines.h"
 #include "plugins/local/record.h"
 #include "plugins/local/store.h"
-
-#include <pthread.h>
 
 struct local_config {
     char *bwrap;
@@ -26,19 +25,11 @@ struct local_config {
     uint32_t processes;
 };
 
-/* A sandbox that ends with this process: the process holds the write end of its guest's lifeline. */
-struct bound {
-    struct bound *next;
-    int lifeline;
-    char id[RECORD_ID_LENGTH + 1];
-};
-
 struct sbx_backend {
     const struct sbx_host *host;
     struct store store;
     struct local_config config;
-    pthread_mutex_t lock;
-    struct bound *bound;
+    struct lifelines lifelines; /* of bound sandboxes */
 };
 
 struct sbx_handle {

@@ -296,7 +296,7 @@ sbx_status sandbox_end(struct sbx_backend *b, int runtime_fd, int entry_fd, cons
     sbx_status status = end_processes(b, record, call);
     if (status != SBX_OK)
         return status;
-    sandbox_unbind(b, record->id);
+    lifelines_drop(&b->lifelines, record->id);
     for (size_t i = 0; i < record->cgroup_count; i++)
         cgroup_remove(record->cgroups[i], record->id);
     status = remove_tree(b, record->id, &record->ids, call);
@@ -412,34 +412,4 @@ void sandbox_sweep(struct sbx_backend *b, size_t most)
         clean_old_trees(b, state_fd);
         snapshot_sweep(b);
     }
-}
-
-/* --- bound sandboxes --------------------------------------------------------------------------------------------- */
-
-sbx_status sandbox_bind(struct sbx_backend *b, const char *id, int *lifeline, struct sbx_call *call)
-{
-    struct bound *bound = calloc(1, sizeof *bound);
-    if (bound == NULL)
-        return call_fail(call, SBX_E_NO_MEMORY, "create: no memory");
-    (void)snprintf(bound->id, sizeof bound->id, "%s", id);
-    bound->lifeline = steal_fd(lifeline);
-    (void)pthread_mutex_lock(&b->lock);
-    bound->next = b->bound;
-    b->bound = bound;
-    (void)pthread_mutex_unlock(&b->lock);
-    return SBX_OK;
-}
-
-void sandbox_unbind(struct sbx_backend *b, const char *id)
-{
-    (void)pthread_mutex_lock(&b->lock);
-    for (struct bound **at = &b->bound; *at != NULL; at = &(*at)->next)
-        if (strcmp((*at)->id, id) == 0) {
-            struct bound *bound = *at;
-            *at = bound->next;
-            (void)close(bound->lifeline);
-            free(bound);
-            break;
-        }
-    (void)pthread_mutex_unlock(&b->lock);
 }

@@ -49,8 +49,4 @@ void sandbox_sweep(struct sbx_backend *b, size_t most);
 int sandbox_listen(int fd, int entry_fd);
 sbx_status sandbox_connect(struct sbx_backend *b, const char *id, struct sbx_call *call, int *fd);
 
-/* Keeps a bound sandbox's lifeline (taken over), or lets it go. */
-sbx_status sandbox_bind(struct sbx_backend *b, const char *id, int *lifeline, struct sbx_call *call);
-void sandbox_unbind(struct sbx_backend *b, const char *id);
-
 #endif /* SBX_LOCAL_SANDBOX_H */
