@@ -117,3 +117,33 @@ int64_t config_get_bytes(const struct sbx_open_args *args, const char *key, int6
     int64_t value = fallback;
     return text != NULL && parse_bytes(text, &value) == 0 ? value : fallback;
 }
+
+uint32_t config_get_timeout(const struct sbx_open_args *args, int64_t fallback_ms)
+{
+    int64_t timeout = config_get_ms(args, "timeout", fallback_ms);
+    return (uint32_t)(timeout > UINT32_MAX ? UINT32_MAX : timeout);
+}
+
+sbx_status config_take_word(const struct sbx_open_args *args, const char *key, const char *const *words,
+                            uint32_t *index, struct sbx_call *call)
+{
+    const char *value = config_get(args, key);
+    for (uint32_t i = 0; value == NULL || words[i] != NULL; i++)
+        if (value == NULL || strcmp(value, words[i]) == 0) {
+            *index = value == NULL ? 0 : i;
+            return SBX_OK;
+        }
+    return call_fail(call, SBX_E_CONFIG, "%s: '%s' is not one of: %s, %s%s%s", key, value, words[0], words[1],
+                     words[2] == NULL ? "" : ", ", words[2] == NULL ? "" : words[2]);
+}
+
+sbx_status config_take_number(const struct sbx_open_args *args, const char *key, int64_t fallback, int64_t most,
+                              uint32_t *out, struct sbx_call *call)
+{
+    int64_t value = config_get_int(args, key, fallback);
+    if (value < 0 || value > most)
+        return call_fail(call, SBX_E_CONFIG, "%s: %lld is not between 0 and %lld", key, (long long)value,
+                         (long long)most);
+    *out = (uint32_t)value;
+    return SBX_OK;
+}

@@ -42,6 +42,13 @@ enum { CALL_POLL_MAX = 8 }; /* descriptors that one call_poll takes */
  * EINTR and hosts that have only `cancelled`. */
 sbx_status call_poll(struct sbx_call *call, struct pollfd *fds, size_t count, int64_t until_ns, int *ready);
 
+/* An entry of a plugin's table of keys. */
+#define CONFIG_KEY(name_, type_, flags_, fallback_, help_)                                                             \
+    &(const struct sbx_config_key)                                                                                     \
+    {                                                                                                                  \
+        .size = sizeof(struct sbx_config_key), .type = (type_), .flags = (flags_), .name = (name_),                    \
+        .fallback = (fallback_), .help = (help_)                                                                       \
+    }
 /* The last value of a key in open's configuration, or NULL. */
 const char *config_get(const struct sbx_open_args *args, const char *key);
 /* SBX_E_CONFIG for a key that the table lacks, one repeated without SBX_KEY_REPEAT, one missing, one of the wrong type.
@@ -54,5 +61,14 @@ int config_get_bool(const struct sbx_open_args *args, const char *key,
                     int fallback); /* yes/no, true/false, 1/0, on/off */
 int64_t config_get_ms(const struct sbx_open_args *args, const char *key, int64_t fallback_ms);
 int64_t config_get_bytes(const struct sbx_open_args *args, const char *key, int64_t fallback);
+/* Milliseconds of the key `timeout`, at most UINT32_MAX. */
+uint32_t config_get_timeout(const struct sbx_open_args *args, int64_t fallback_ms);
+/* The index of the key's value among two or three words (NULL-terminated), 0 when the key is absent; or SBX_E_CONFIG
+ * that names key and words. */
+sbx_status config_take_word(const struct sbx_open_args *args, const char *key, const char *const *words,
+                            uint32_t *index, struct sbx_call *call);
+/* A number from 0 to `most`, or SBX_E_CONFIG that names key and bounds. */
+sbx_status config_take_number(const struct sbx_open_args *args, const char *key, int64_t fallback, int64_t most,
+                              uint32_t *out, struct sbx_call *call);
 
 #endif /* SBX_COMMON_PLUGIN_H */

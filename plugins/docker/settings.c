@@ -6,28 +6,24 @@
 
 enum { PROCESSES_DEFAULT = 4096, TIMEOUT_MS = 300000 };
 
-#define KEY(name_, type_, fallback_, help_)                                                                            \
-    &(const struct sbx_config_key)                                                                                     \
-    {                                                                                                                  \
-        .size = sizeof(struct sbx_config_key), .type = (type_), .name = (name_), .fallback = (fallback_),              \
-        .help = (help_)                                                                                                \
-    }
-
 const struct sbx_config_key *const settings_keys[] = {
-    KEY("host", SBX_KEY_STRING, NULL, "the daemon: unix:///path or tcp://host:port; default $DOCKER_HOST"),
-    KEY("cert_path", SBX_KEY_PATH, NULL, "folder with ca.pem, cert.pem and key.pem; default $DOCKER_CERT_PATH"),
-    KEY("tls_verify", SBX_KEY_BOOL, "yes", "check the daemon's certificate; no is for tests alone"),
-    KEY("image", SBX_KEY_STRING, NULL, "image of sandboxes made without one; default $SANDBOX_IMAGE"),
-    KEY("pull", SBX_KEY_STRING, "missing", "when the daemon pulls an image: missing, never or always"),
-    KEY("guest", SBX_KEY_STRING, "auto", "auto, always or never; or the path of the sbx-guest program"),
-    KEY("network", SBX_KEY_STRING, "none", "none (loopback only) or full"),
-    KEY("network_name", SBX_KEY_STRING, "bridge", "the daemon's network for sandboxes with a network"),
-    KEY("workdir", SBX_KEY_STRING, "/workspace", "working directory of sandboxes that name none; made if missing"),
-    KEY("timeout", SBX_KEY_SECONDS, "5m", "limit of commands that name none; 0: no limit"),
-    KEY("max_processes", SBX_KEY_INT, "4096", "processes and threads of one sandbox; 0: no limit"),
-    KEY("read_only", SBX_KEY_BOOL, "no", "sandboxes cannot write to their image's files"),
-    KEY("runtime", SBX_KEY_STRING, NULL, "OCI runtime, such as runc or crun; default the daemon's"),
-    KEY("runtime_dir", SBX_KEY_PATH, NULL, "folder for the guests' sockets; default $XDG_RUNTIME_DIR, root /run"),
+    CONFIG_KEY("host", SBX_KEY_STRING, 0, NULL, "the daemon: unix:///path or tcp://host:port; default $DOCKER_HOST"),
+    CONFIG_KEY("cert_path", SBX_KEY_PATH, 0, NULL,
+               "folder with ca.pem, cert.pem and key.pem; default $DOCKER_CERT_PATH"),
+    CONFIG_KEY("tls_verify", SBX_KEY_BOOL, 0, "yes", "check the daemon's certificate; no is for tests alone"),
+    CONFIG_KEY("image", SBX_KEY_STRING, 0, NULL, "image of sandboxes made without one; default $SANDBOX_IMAGE"),
+    CONFIG_KEY("pull", SBX_KEY_STRING, 0, "missing", "when the daemon pulls an image: missing, never or always"),
+    CONFIG_KEY("guest", SBX_KEY_STRING, 0, "auto", "auto, always or never; or the path of the sbx-guest program"),
+    CONFIG_KEY("network", SBX_KEY_STRING, 0, "none", "none (loopback only) or full"),
+    CONFIG_KEY("network_name", SBX_KEY_STRING, 0, "bridge", "the daemon's network for sandboxes with a network"),
+    CONFIG_KEY("workdir", SBX_KEY_STRING, 0, "/workspace",
+               "working directory of sandboxes that name none; made if missing"),
+    CONFIG_KEY("timeout", SBX_KEY_SECONDS, 0, "5m", "limit of commands that name none; 0: no limit"),
+    CONFIG_KEY("max_processes", SBX_KEY_INT, 0, "4096", "processes and threads of one sandbox; 0: no limit"),
+    CONFIG_KEY("read_only", SBX_KEY_BOOL, 0, "no", "sandboxes cannot write to their image's files"),
+    CONFIG_KEY("runtime", SBX_KEY_STRING, 0, NULL, "OCI runtime, such as runc or crun; default the daemon's"),
+    CONFIG_KEY("runtime_dir", SBX_KEY_PATH, 0, NULL,
+               "folder for the guests' sockets; default $XDG_RUNTIME_DIR, root /run"),
     NULL,
 };
 
@@ -50,23 +46,6 @@ static const char *environment(const char *name)
 {
     const char *value = secure_getenv(name);
     return value != NULL && value[0] != '\0' ? value : NULL;
-}
-
-/* The index of a word, or an error that names key and words. */
-static sbx_status take_word(const struct sbx_open_args *args, const char *key, const char *const *words,
-                            uint32_t *index, struct sbx_call *call)
-{
-    const char *value = config_get(args, key);
-    *index = 0;
-    for (uint32_t i = 0; value != NULL && words[i] != NULL; i++)
-        if (strcmp(value, words[i]) == 0) {
-            *index = i;
-            return SBX_OK;
-        }
-    if (value == NULL)
-        return SBX_OK;
-    return call_fail(call, SBX_E_CONFIG, "%s: '%s' is not one of: %s, %s%s%s", key, value, words[0], words[1],
-                     words[2] == NULL ? "" : ", ", words[2] == NULL ? "" : words[2]);
 }
 
 /* --- the daemon -------------------------------------------------------------------------------------------------- */
@@ -174,20 +153,16 @@ static sbx_status take_numbers(struct settings *s, const struct sbx_open_args *a
     static const char *const uses[] = {"auto", "always", "never", NULL};
     static const char *const pulls[] = {"missing", "never", "always", NULL};
     uint32_t network = 0;
-    sbx_status status = take_word(args, "network", networks, &network, call);
+    sbx_status status = config_take_word(args, "network", networks, &network, call);
     s->network = network == 0 ? SBX_NET_NONE : SBX_NET_FULL;
     if (status == SBX_OK)
-        status = take_word(args, "pull", pulls, &s->pull, call);
+        status = config_take_word(args, "pull", pulls, &s->pull, call);
     const char *guest = config_get(args, "guest");
     if (status == SBX_OK && (guest == NULL || guest[0] != '/'))
-        status = take_word(args, "guest", uses, &s->guest_use, call);
-    int64_t processes = config_get_int(args, "max_processes", PROCESSES_DEFAULT);
-    if (status == SBX_OK && (processes < 0 || processes > INT32_MAX))
-        status = call_fail(call, SBX_E_CONFIG, "max_processes: %lld is not between 0 and %d", (long long)processes,
-                           INT32_MAX);
-    s->processes = (uint32_t)processes;
-    int64_t timeout = config_get_ms(args, "timeout", TIMEOUT_MS);
-    s->timeout_ms = (uint32_t)(timeout > UINT32_MAX ? UINT32_MAX : timeout);
+        status = config_take_word(args, "guest", uses, &s->guest_use, call);
+    if (status == SBX_OK)
+        status = config_take_number(args, "max_processes", PROCESSES_DEFAULT, INT32_MAX, &s->processes, call);
+    s->timeout_ms = config_get_timeout(args, TIMEOUT_MS);
     s->read_only = config_get_bool(args, "read_only", 0);
     return status;
 }

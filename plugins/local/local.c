@@ -12,27 +12,23 @@
 
 enum { BASE_DEFAULT = 1879048192, RANGES_DEFAULT = 4096, PROCESSES_DEFAULT = 4096, BIND_MAX = 32 };
 
-#define KEY(name_, type_, flags_, fallback_, help_)                                                                    \
-    &(const struct sbx_config_key)                                                                                     \
-    {                                                                                                                  \
-        .size = sizeof(struct sbx_config_key), .type = (type_), .flags = (flags_), .name = (name_),                    \
-        .fallback = (fallback_), .help = (help_)                                                                       \
-    }
-
 static const struct sbx_config_key *const config_keys[] = {
-    KEY("bwrap", SBX_KEY_PATH, 0, NULL, "the bubblewrap program; found in the usual folders by default"),
-    KEY("guest", SBX_KEY_PATH, 0, NULL, "the sbx-guest program; the installation's own by default"),
-    KEY("image", SBX_KEY_PATH, 0, NULL, "root directory of sandboxes made without an image; default: the system's own"),
-    KEY("bind_ro", SBX_KEY_PATH, SBX_KEY_REPEAT, NULL, "a further path of the host to show, read-only"),
-    KEY("network", SBX_KEY_STRING, 0, "none", "none (loopback only) or full (the host's own network)"),
-    KEY("timeout", SBX_KEY_SECONDS, 0, "0", "limit of commands that name none; 0: no limit"),
-    KEY("max_sandboxes", SBX_KEY_INT, 0, "0", "how many may live at once; 0: any number"),
-    KEY("max_processes", SBX_KEY_INT, 0, "4096", "processes and threads of one sandbox; 0: no limit"),
-    KEY("users", SBX_KEY_STRING, 0, "auto", "auto, mapped (65536 users of its own) or single (the caller alone)"),
-    KEY("uid_base", SBX_KEY_INT, 0, "1879048192", "root only: first host id of the ranges given to sandboxes"),
-    KEY("uid_ranges", SBX_KEY_INT, 0, "4096", "root only: how many ranges of 65536 ids there are"),
-    KEY("runtime_dir", SBX_KEY_PATH, 0, NULL, "folder for records and sockets; default $XDG_RUNTIME_DIR, root /run"),
-    KEY("state_dir", SBX_KEY_PATH, 0, NULL, "folder for writable trees; default $XDG_STATE_HOME, root /var/lib"),
+    CONFIG_KEY("bwrap", SBX_KEY_PATH, 0, NULL, "the bubblewrap program; found in the usual folders by default"),
+    CONFIG_KEY("guest", SBX_KEY_PATH, 0, NULL, "the sbx-guest program; the installation's own by default"),
+    CONFIG_KEY("image", SBX_KEY_PATH, 0, NULL,
+               "root directory of sandboxes made without an image; default: the system's own"),
+    CONFIG_KEY("bind_ro", SBX_KEY_PATH, SBX_KEY_REPEAT, NULL, "a further path of the host to show, read-only"),
+    CONFIG_KEY("network", SBX_KEY_STRING, 0, "none", "none (loopback only) or full (the host's own network)"),
+    CONFIG_KEY("timeout", SBX_KEY_SECONDS, 0, "0", "limit of commands that name none; 0: no limit"),
+    CONFIG_KEY("max_sandboxes", SBX_KEY_INT, 0, "0", "how many may live at once; 0: any number"),
+    CONFIG_KEY("max_processes", SBX_KEY_INT, 0, "4096", "processes and threads of one sandbox; 0: no limit"),
+    CONFIG_KEY("users", SBX_KEY_STRING, 0, "auto",
+               "auto, mapped (65536 users of its own) or single (the caller alone)"),
+    CONFIG_KEY("uid_base", SBX_KEY_INT, 0, "1879048192", "root only: first host id of the ranges given to sandboxes"),
+    CONFIG_KEY("uid_ranges", SBX_KEY_INT, 0, "4096", "root only: how many ranges of 65536 ids there are"),
+    CONFIG_KEY("runtime_dir", SBX_KEY_PATH, 0, NULL,
+               "folder for records and sockets; default $XDG_RUNTIME_DIR, root /run"),
+    CONFIG_KEY("state_dir", SBX_KEY_PATH, 0, NULL, "folder for writable trees; default $XDG_STATE_HOME, root /var/lib"),
     NULL,
 };
 
@@ -81,31 +77,6 @@ static void config_finish(struct local_config *config)
     memset(config, 0, sizeof *config);
 }
 
-/* The index of a word, or an error that names key and words. */
-static sbx_status take_word(const struct sbx_open_args *args, const char *key, const char *const *words,
-                            uint32_t *index, struct sbx_call *call)
-{
-    const char *value = config_get(args, key);
-    for (uint32_t i = 0; value == NULL || words[i] != NULL; i++)
-        if (value == NULL || strcmp(value, words[i]) == 0) {
-            *index = value == NULL ? 0 : i;
-            return SBX_OK;
-        }
-    return call_fail(call, SBX_E_CONFIG, "%s: '%s' is not one of: %s, %s%s%s", key, value, words[0], words[1],
-                     words[2] == NULL ? "" : ", ", words[2] == NULL ? "" : words[2]);
-}
-
-static sbx_status take_number(const struct sbx_open_args *args, const char *key, int64_t fallback, int64_t most,
-                              uint32_t *out, struct sbx_call *call)
-{
-    int64_t value = config_get_int(args, key, fallback);
-    if (value < 0 || value > most)
-        return call_fail(call, SBX_E_CONFIG, "%s: %lld is not between 0 and %lld", key, (long long)value,
-                         (long long)most);
-    *out = (uint32_t)value;
-    return SBX_OK;
-}
-
 static sbx_status take_binds(const struct sbx_open_args *args, struct local_config *config, struct sbx_call *call)
 {
     size_t count = 0;
@@ -131,20 +102,19 @@ static sbx_status take_numbers(const struct sbx_open_args *args, struct local_co
     static const char *const networks[] = {"none", "full", NULL};
     static const char *const users[] = {"auto", "mapped", "single", NULL};
     uint32_t network = 0;
-    sbx_status status = take_word(args, "network", networks, &network, call);
+    sbx_status status = config_take_word(args, "network", networks, &network, call);
     config->network = network == 0 ? SBX_NET_NONE : SBX_NET_FULL;
     if (status == SBX_OK)
-        status = take_word(args, "users", users, &config->ids.want, call);
+        status = config_take_word(args, "users", users, &config->ids.want, call);
     if (status == SBX_OK)
-        status = take_number(args, "max_sandboxes", 0, INT32_MAX, &config->max_sandboxes, call);
+        status = config_take_number(args, "max_sandboxes", 0, INT32_MAX, &config->max_sandboxes, call);
     if (status == SBX_OK)
-        status = take_number(args, "max_processes", PROCESSES_DEFAULT, INT32_MAX, &config->processes, call);
+        status = config_take_number(args, "max_processes", PROCESSES_DEFAULT, INT32_MAX, &config->processes, call);
     if (status == SBX_OK)
-        status = take_number(args, "uid_base", BASE_DEFAULT, UINT32_MAX, &config->ids.base, call);
+        status = config_take_number(args, "uid_base", BASE_DEFAULT, UINT32_MAX, &config->ids.base, call);
     if (status == SBX_OK)
-        status = take_number(args, "uid_ranges", RANGES_DEFAULT, UINT16_MAX, &config->ids.ranges, call);
-    int64_t timeout = config_get_ms(args, "timeout", 0);
-    config->timeout_ms = (uint32_t)(timeout > UINT32_MAX ? UINT32_MAX : timeout);
+        status = config_take_number(args, "uid_ranges", RANGES_DEFAULT, UINT16_MAX, &config->ids.ranges, call);
+    config->timeout_ms = config_get_timeout(args, 0);
     if (status == SBX_OK && config->ids.want == IDS_WANT_SINGLE && geteuid() == 0)
         status = call_fail(call, SBX_E_CONFIG, "users: single would give a sandbox root's own id; use mapped");
     return status;

@@ -7,21 +7,15 @@
 
 enum { TIMEOUT_MS = 1800000, KEY_MAX = 1024 };
 
-#define KEY(name_, type_, flags_, fallback_, help_)                                                                    \
-    &(const struct sbx_config_key)                                                                                     \
-    {                                                                                                                  \
-        .size = sizeof(struct sbx_config_key), .type = (type_), .flags = (flags_), .name = (name_),                    \
-        .fallback = (fallback_), .help = (help_)                                                                       \
-    }
-
 const struct sbx_config_key *const settings_keys[] = {
-    KEY("api_key", SBX_KEY_STRING, SBX_KEY_SECRET, NULL, "the key of the service; default $RUNLOOP_API_KEY"),
-    KEY("base_url", SBX_KEY_STRING, 0, NULL, "where the service is; default $RUNLOOP_BASE_URL, else the vendor's"),
-    KEY("ca", SBX_KEY_PATH, 0, NULL, "file of certificate authorities to trust instead of the system's"),
-    KEY("blueprint", SBX_KEY_STRING, 0, NULL, "blueprint, by id or name, of devboxes made without an image"),
-    KEY("size", SBX_KEY_STRING, 0, NULL, "size of devboxes made without limits, such as SMALL"),
-    KEY("timeout", SBX_KEY_SECONDS, 0, "30m", "limit of commands that name none; 0: no limit"),
-    KEY("force_shutdown", SBX_KEY_BOOL, 0, "no", "removing a devbox does not wait for its snapshots"),
+    CONFIG_KEY("api_key", SBX_KEY_STRING, SBX_KEY_SECRET, NULL, "the key of the service; default $RUNLOOP_API_KEY"),
+    CONFIG_KEY("base_url", SBX_KEY_STRING, 0, NULL,
+               "where the service is; default $RUNLOOP_BASE_URL, else the vendor's"),
+    CONFIG_KEY("ca", SBX_KEY_PATH, 0, NULL, "file of certificate authorities to trust instead of the system's"),
+    CONFIG_KEY("blueprint", SBX_KEY_STRING, 0, NULL, "blueprint, by id or name, of devboxes made without an image"),
+    CONFIG_KEY("size", SBX_KEY_STRING, 0, NULL, "size of devboxes made without limits, such as SMALL"),
+    CONFIG_KEY("timeout", SBX_KEY_SECONDS, 0, "30m", "limit of commands that name none; 0: no limit"),
+    CONFIG_KEY("force_shutdown", SBX_KEY_BOOL, 0, "no", "removing a devbox does not wait for its snapshots"),
     NULL,
 };
 
@@ -101,8 +95,7 @@ sbx_status settings_init(struct settings *s, const struct sbx_open_args *args, s
         status = take_base(s, args, call);
     if (status != SBX_OK)
         return status;
-    int64_t timeout = config_get_ms(args, "timeout", TIMEOUT_MS);
-    s->timeout_ms = (uint32_t)(timeout > UINT32_MAX ? UINT32_MAX : timeout);
+    s->timeout_ms = config_get_timeout(args, TIMEOUT_MS);
     s->force = config_get_bool(args, "force_shutdown", 0);
     if (copy(args, "ca", &s->ca) != 0 || copy(args, "blueprint", &s->blueprint) != 0 ||
         copy(args, "size", &s->size) != 0)
