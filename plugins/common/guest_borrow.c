@@ -10,7 +10,6 @@ enum {
     GREET_MS = 10000, /* a guest that says nothing for so long is unavailable */
     SETTLE_MS = 900
 };
-#define MS_NS INT64_C(1000000)
 
 /* --- waiting for somebody else's connection ------------------------------------------------------------------- */
 /* What became of the attempt, for all who waited. What ended it for its own caller alone says nothing to them. */

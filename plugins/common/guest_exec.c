@@ -4,8 +4,6 @@
  */
 #include "plugins/common/guest_command.h"
 
-#define MS_NS INT64_C(1000000)
-
 static sbx_status put_tty(struct guest_request *r, const struct sbx_tty *tty)
 {
     sbx_view(&r->tty, sizeof r->tty, tty);

@@ -9,7 +9,6 @@
 #include <sys/random.h>
 
 enum { FIELD = 8, MAX_IDLE = 4, SETTLE_MS = 900 };
-#define MS_NS INT64_C(1000000)
 
 static char *join_env(const struct sbx_kv *pair)
 {

@@ -15,7 +15,6 @@ enum {
     GRACE_MS = 900,               /* for the END after a CANCEL */
     MAX_SIGNAL = 64
 };
-#define MS_NS INT64_C(1000000)
 
 /* --- building ----------------------------------------------------------------------------------------------- */
 static void append_frame(struct guest_request *r, enum wire_frame type, uint8_t stream, const void *data, uint32_t len)

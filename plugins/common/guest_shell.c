@@ -6,7 +6,6 @@
 #include "plugins/common/guest_command.h"
 
 enum { TEXT_MAX = 1 << 20, NAME_MAX_BYTES = 128 };
-#define MS_NS INT64_C(1000000)
 
 /* 'argument', with each ' in it as '\''. */
 static void quote(struct buf *text, const char *arg)

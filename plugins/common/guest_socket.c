@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#define MS_NS INT64_C(1000000)
-
 static int address_below(struct sockaddr_un *address, int fd, const char *slash, const char *name)
 {
     memset(address, 0, sizeof *address);

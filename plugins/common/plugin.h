@@ -32,6 +32,7 @@ void call_provider_status(struct sbx_call *call, int provider_status);
 void call_shadow(struct sbx_call *inner, struct sbx_error *error, const struct sbx_call *call);
 void call_pass_error(struct sbx_call *call, const struct sbx_error *error);
 
+#define MS_NS INT64_C(1000000) /* a millisecond */
 /* Nanoseconds of CLOCK_MONOTONIC. */
 int64_t clock_now_ns(void);
 /* SBX_OK, SBX_E_TIMEOUT or SBX_E_CANCELLED (call may be NULL), with the error filled. Never blocks. */

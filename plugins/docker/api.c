@@ -23,7 +23,6 @@ enum {
     LAST_MS = 50,
     MARK = 48
 };
-#define MS_NS INT64_C(1000000)
 
 struct run {
     struct sbx_handle *h;

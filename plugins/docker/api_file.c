@@ -10,7 +10,6 @@
 #include <sys/random.h>
 
 enum { NUMBER = 24, SCRIPT_MS = 10000 };
-#define MS_NS INT64_C(1000000)
 
 /* What the scripts exit with. */
 static sbx_status verdict(struct sbx_call *call, const char *what, const char *path, int code)

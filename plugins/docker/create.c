@@ -16,7 +16,6 @@
 #include <time.h>
 
 enum { START_MS = 60000, LOOK_MS = 500, ABORT_MS = 10000, LATE_MS = 800, TWIN_POLL_MS = 20, IMAGE_LIMIT = 8 << 20 };
-#define MS_NS INT64_C(1000000)
 
 static void close_one(int *fd)
 {

@@ -14,7 +14,6 @@
 #include <stdio.h>
 
 enum { REPORT = 1024, ARGS = 2 + 2 * (CHORE_PAIRS + 3) + 1, LEAVE_MS = 5000 };
-#define MS_NS INT64_C(1000000)
 
 struct run {
     int report[2];

@@ -23,7 +23,6 @@
 
 enum { KILL_MS = 10000, SHUTDOWN_MS = 2000 };
 enum { SIGNAL_GROUP = 4 }; /* PIDFD_SIGNAL_PROCESS_GROUP, since Linux 6.9 */
-#define MS_NS INT64_C(1000000)
 
 /* --- is it alive? ---------------------------------------------------------------------------------------------- */
 

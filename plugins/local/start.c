@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 
 enum { START_MS = 60000, GUEST_ARGS = 24, SWEEP_MOST = 32 };
-#define MS_NS INT64_C(1000000)
 
 static sbx_status open_channels(struct making *m)
 {

@@ -10,7 +10,6 @@
 #include <sys/syscall.h>
 
 enum { LOOK_MS = 20 };
-#define MS_NS INT64_C(1000000)
 
 static sbx_status do_suspend(struct sbx_handle *h, struct sbx_call *call)
 {

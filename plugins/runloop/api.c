@@ -9,7 +9,6 @@
 #include <sys/random.h>
 
 enum { ATTEMPTS = 6, ATTEMPT_MS = 30000, PAUSE_FIRST_MS = 1000, PAUSE_MAX_MS = 60000 };
-#define MS_NS INT64_C(1000000)
 
 /* What a reply's head says about sending the request again. */
 struct advice {

@@ -7,7 +7,6 @@
 #include "plugins/runloop/wish.h"
 
 enum { TOKEN_SIZE = 256, LOOKS = 3, LOOK_GAP_MS = 1000, LOOK_SOON_MS = 100, ABORT_MS = 900 };
-#define MS_NS INT64_C(1000000)
 
 struct making {
     struct sbx_backend *b;

@@ -5,7 +5,6 @@
 #include "plugins/runloop/pages.h"
 
 enum { FACTS = 8, PATH_BYTES = 512, POLL_GAP_MS = 300, SHUTDOWN_MS = 60000 };
-#define MS_NS INT64_C(1000000)
 
 int id_is_valid(const char *id)
 {

@@ -8,7 +8,6 @@
 
 enum { PACE_MS = 260, PACE_MAX_MS = 4000, FAILURES_MAX = 7, GRACE_MS = 400, LOOK_MS = 1000, STATUS_SLOT = 2 };
 enum { QUIET_MS = 5000, STALE_MS = 45000, LAST_MS = 2000, HOLD_RUN_S = 25 };
-#define MS_NS INT64_C(1000000)
 
 struct watch {
     struct follow *f;

@@ -6,7 +6,6 @@
 #include "plugins/runloop/tables.h"
 
 enum { HOLD_JOB_S = 25, HOLD_JOB_MS = 40000, GAP_MS = 300, QUIET_MS = 400, COUNT_MS = 5000, FEED_BYTES = 1 << 16 };
-#define MS_NS INT64_C(1000000)
 
 static sbx_status open_job(struct sbx_handle *h, struct sbx_call *call, const char *what, const char *job,
                            struct run *run)

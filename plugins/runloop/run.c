@@ -5,7 +5,6 @@
 #include "plugins/runloop/run.h"
 
 enum { KILL_MS = 450, INLINE_BYTES = 100000, GRACE_MS = 10000 };
-#define MS_NS INT64_C(1000000)
 
 void run_name(char name[MARK_NAME + 1])
 {
