@@ -4,7 +4,7 @@
  */
 #include "plugins/docker/container.h"
 
-enum { LIST_LIMIT = 256 << 20 };
+enum { LIST_LIMIT = 256 << 20, LEFT_OVER_MS = 2000 };
 
 static void put_filter(struct buf *filters, const char *key, const char *value)
 {
@@ -104,13 +104,41 @@ static void sweep_entries(struct sbx_backend *b, const struct cJSON *list, struc
     }
 }
 
-/* A container that was made and never started, whose creator is gone. */
-static int is_left_over(struct sbx_backend *b, const struct container *c)
+/* Its guest is dead, whatever the daemon still says. */
+static int is_dead(const struct sbx_backend *b, const struct container *c)
 {
-    if (c->key == NULL || container_state(b, c) != SBX_STATE_PENDING)
-        return 0;
+    return container_state(b, c) != SBX_STATE_PENDING && handle_is_dead(b, c->key);
+}
+
+/* A container whose creator is gone, and that was never started, or whose guest is dead. What a creator still holds may
+ * have a guest that begins to listen only now: so the lock comes before the last look. */
+static int is_left_over(const struct sbx_backend *b, const struct container *c)
+{
     CLEANUP_FD int entry_fd = entry_open(&b->entries, c->key);
-    return entry_fd < 0 || entry_try_lock(entry_fd);
+    if (entry_fd >= 0 && !entry_try_lock(entry_fd))
+        return 0;
+    return container_state(b, c) == SBX_STATE_PENDING || is_dead(b, c);
+}
+
+/* Whether the container is not to be shown: it was left, or the daemon is about to remove it. What was left goes with
+ * its entry, for the daemon may take its time; nobody is told if that fails. */
+static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_call *call)
+{
+    if (c->key == NULL)
+        return 0;
+    int dead = is_dead(b, c);
+    if (!dead && container_state(b, c) != SBX_STATE_PENDING)
+        return 0;
+    if (!is_left_over(b, c))
+        return dead;
+    struct sbx_error error;
+    struct sbx_call inner;
+    int64_t end_ns = clock_now_ns() + LEFT_OVER_MS * MS_NS;
+    call_shadow(&inner, &error, call);
+    if (inner.deadline_ns == 0 || inner.deadline_ns > end_ns)
+        inner.deadline_ns = end_ns;
+    (void)handle_destroy(b, c->id, c->key, &inner);
+    return 1;
 }
 
 /* --- the list ---------------------------------------------------------------------------------------------------- */
@@ -132,12 +160,7 @@ static sbx_status collect(struct sbx_backend *b, const struct cJSON *list, struc
         sbx_status status = container_of_item(item, call, &items[*count]);
         if (status != SBX_OK)
             return status;
-        const struct container *c = &items[*count];
-        if (c->key != NULL && container_state(b, c) != SBX_STATE_PENDING && handle_is_dead(b, c->key))
-            continue; /* the daemon is about to remove it, if it did not already */
-        if (is_left_over(b, &items[*count]))
-            (void)handle_destroy(b, items[*count].id, items[*count].key, NULL);
-        else
+        if (!is_over(b, &items[*count], call))
             ++*count;
     }
     qsort(items, *count, sizeof *items, compare_ids);
