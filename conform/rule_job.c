@@ -149,6 +149,11 @@ static void offsets(struct run *run)
     call_want(&part, output(&j, &part, (struct sbx_output_args){.stream = 1, .from = 4}, &got, &next), SBX_OK);
     EXPECT(run, got.data.len == 6 && memcmp(got.data.data, "456789", 6) == 0 && next == 10,
            "from offset 4 came '%.20s'", got.data.len > 0 ? got.data.data : "");
+    struct call oldest = {0};
+    const struct sbx_output_args kept = {.stream = 1, .from = 4, .flags = SBX_OUTPUT_OLDEST};
+    call_want(&oldest, output(&j, &oldest, kept, &got, &next), SBX_OK);
+    EXPECT(run, got.data.len == 6 && next == 10, "with SBX_OUTPUT_OLDEST, though all is kept, came %zu bytes",
+           got.data.len);
     struct call end = {0};
     call_want(&end, output(&j, &end, (struct sbx_output_args){.stream = 1, .from = 10}, &got, &next), SBX_OK);
     EXPECT(run, got.data.len == 0 && next == 10, "behind the end came %zu bytes", got.data.len);

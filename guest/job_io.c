@@ -19,6 +19,7 @@ struct output {
     struct job *job;
     int stream; /* 0, 1 */
     int follow;
+    int oldest; /* nothing was sent yet: what is no longer kept may be skipped */
     uint64_t at;
     uint64_t end; /* without follow: where the stream was when it was asked */
 };
@@ -57,6 +58,7 @@ static void output_start(struct request *r, const struct fields *f)
     }
     *o = (struct output){.job = j, .stream = (int)stream - 1, .at = offset, .end = ring_end(ring)};
     o->follow = (f->number[F_FLAGS] & JOB_FOLLOW) != 0;
+    o->oldest = (f->number[F_FLAGS] & JOB_OLDEST) != 0;
     job_use(j);
     r->state = o;
 }
@@ -72,10 +74,28 @@ static size_t want(const struct request *r, const struct output *o, const struct
     return (size_t)(n > conn_room(r->c) ? conn_room(r->c) : n);
 }
 
+/* In the same step as the first bytes, so that a job which writes faster than anyone asks can be read at all. */
+static void skip_to_oldest(struct request *r, struct output *o)
+{
+    const struct ring *ring = &o->job->out[o->stream].ring;
+    if (o->at >= ring->first)
+        return;
+    o->at = ring->first;
+    if (o->end < o->at)
+        o->end = o->at;
+    request_reply_begin(r);
+    frame_number(r->c, F_OFFSET, o->at);
+    request_reply_finish(r);
+}
+
 static void output_pump(struct request *r)
 {
     struct output *o = r->state;
     const struct ring *ring = &o->job->out[o->stream].ring;
+    if (o->oldest && !request_reply_room(r))
+        return;
+    if (o->oldest)
+        skip_to_oldest(r, o);
     while (o->follow || o->at < o->end) {
         if (o->at < ring->first) {
             passed(r, o);
@@ -87,6 +107,7 @@ static void output_pump(struct request *r)
             break;
         frame_data_finish(r->c, ring_copy(ring, o->at, to, n));
         o->at += n;
+        o->oldest = 0;
         r->out_credit[STREAM_OUT] -= n;
     }
     int all = o->follow ? o->at == ring_end(ring) && job_stream_ended(o->job, o->stream) : o->at == o->end;
@@ -215,7 +236,7 @@ const struct request_kind op_job_output = {
     .op = OP_JOB_OUTPUT,
     .takes = FIELD(F_ID) | FIELD(F_STREAM) | FIELD(F_OFFSET) | FIELD(F_FLAGS),
     .requires = FIELD(F_ID) | FIELD(F_STREAM),
-    .flags = JOB_FOLLOW,
+    .flags = JOB_FOLLOW | JOB_OLDEST,
     .start = output_start,
     .pump = output_pump,
     .cancel = output_cancel,

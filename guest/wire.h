@@ -63,7 +63,7 @@ enum wire_op {
     OP_JOB_WAIT = 22,   /* F_ID; END as of OP_EXEC */
     OP_JOB_KILL = 23,   /* F_ID */
     OP_JOB_SIGNAL = 24, /* F_ID, F_SIGNAL */
-    OP_JOB_OUTPUT = 25, /* F_ID, F_STREAM, F_OFFSET, F_FLAGS (JOB_FOLLOW) -> DATA on OUT; END with F_NEXT */
+    OP_JOB_OUTPUT = 25, /* F_ID, F_STREAM, F_OFFSET, F_FLAGS (JOB_*) -> DATA on OUT; END with F_NEXT */
     OP_JOB_FEED = 26,   /* F_ID, F_FLAGS (JOB_FEED_END); DATA on IN */
     OP_JOB_LIST = 27,   /* -> one REPLY per job, as of OP_JOB_INFO */
     OP_JOB_FORGET = 28, /* F_ID */
@@ -124,11 +124,11 @@ enum {
     EXEC_NO_STDIN = 1u << 2,  /* /dev/null, or a closed pipe where there is none; no DATA on IN */
     EXEC_STDIN_OPEN = 1u << 3 /* OP_JOB_START: keep stdin for OP_JOB_FEED */
 };
-enum { SUSPEND_HOLD = 1u << 0 }; /* while the request lasts; others wait meanwhile */
-enum { JOB_FOLLOW = 1u << 0 };
-enum { JOB_FEED_END = 1u << 0 }; /* the job's stdin is closed behind the data */
-enum { JOB_RUNS = 1u << 16 };    /* in F_RESULT of a job, where the bits of its end will stand */
-enum {                           /* what the request says of these must be so in a shell that exists already */
+enum { SUSPEND_HOLD = 1u << 0 };                     /* while the request lasts; others wait meanwhile */
+enum { JOB_FOLLOW = 1u << 0, JOB_OLDEST = 1u << 1 }; /* OLDEST: where it skips, a REPLY with F_OFFSET comes first */
+enum { JOB_FEED_END = 1u << 0 };                     /* the job's stdin is closed behind the data */
+enum { JOB_RUNS = 1u << 16 };                        /* in F_RESULT of a job, where the bits of its end will stand */
+enum { /* what the request says of these must be so in a shell that exists already */
        SHELL_SAME_ENV = 1u << 8,
        SHELL_SAME_CWD = 1u << 9,
        SHELL_SAME_USER = 1u << 10

@@ -296,7 +296,7 @@ static sbx_status output_take(struct job_run *run, struct sbx_sandbox *box, cons
     if (status != SBX_OK)
         return status;
     const struct sbx_job_output_options *o = &run->options;
-    if ((o->flags & ~(uint32_t)(SBX_JOB_FOLLOW | SBX_JOB_OUT_FD)) != 0)
+    if ((o->flags & ~(uint32_t)(SBX_JOB_FOLLOW | SBX_JOB_OUT_FD | SBX_JOB_OLDEST)) != 0)
         return error_set(error, SBX_E_UNSUPPORTED, "logs %s: unknown flags 0x%x", box->id, o->flags);
     if (o->stream != 1 && o->stream != 2)
         return error_set(error, SBX_E_INVALID, "logs %s: the stream is 1 or 2, not %u", box->id, o->stream);
@@ -312,7 +312,8 @@ static sbx_status output_perform(struct job_run *run, uint64_t *next, struct sbx
 {
     const struct sbx_job_output_options *o = &run->options;
     const struct sbx_output_args args = {.size = sizeof args,
-                                         .flags = (o->flags & SBX_JOB_FOLLOW) != 0 ? SBX_OUTPUT_FOLLOW : 0,
+                                         .flags = ((o->flags & SBX_JOB_FOLLOW) != 0 ? SBX_OUTPUT_FOLLOW : 0u) |
+                                                  ((o->flags & SBX_JOB_OLDEST) != 0 ? SBX_OUTPUT_OLDEST : 0u),
                                          .stream = o->stream,
                                          .from = o->from};
     uint64_t theirs = o->from;
@@ -324,9 +325,9 @@ static sbx_status output_perform(struct job_run *run, uint64_t *next, struct sbx
         run->sink.user = run->op != NULL ? (void *)run->op : (void *)&run->callbacks;
     }
     sbx_status status = border_job_output(&run->call, run->box, run->job, &args, &run->sink.sink, &theirs);
-    /* What was given is counted here; only the first offset kept is the provider's to tell. */
+    /* What was given is counted here; only what is no longer kept is the provider's to tell. */
     *next = o->from + run->sink.bytes;
-    if (status == SBX_E_TOO_LARGE && run->sink.bytes == 0 && theirs > o->from)
+    if ((status == SBX_E_TOO_LARGE || (o->flags & SBX_JOB_OLDEST) != 0) && theirs > *next)
         *next = theirs;
     status = flow_verdict(&run->call, status, &run->sink, NULL);
     return job_end(&run->call, op_verdict(run->op, status), run->job, error);

@@ -50,9 +50,10 @@ static sbx_status complete(struct cmd *c, sbx_sandbox *box, const char *job, str
     sbx_status status = sbx_op_finish(s->op, error);
     s->next = sbx_op_next(s->op);
     while (status == SBX_E_TOO_LARGE && !cmd_has(c, OPT_FROM) && s->next > s->options.from) {
-        cmd_note(c, sbx_id(box), "%s: the first %llu bytes are no longer kept",
+        cmd_note(c, sbx_id(box), "%s: bytes before %llu are no longer kept",
                  s->options.stream == 1 ? "stdout" : "stderr", (unsigned long long)s->next);
         s->options.from = s->next;
+        s->options.flags |= SBX_JOB_OLDEST;
         status = begin(c, box, job, s, error);
         if (status != SBX_OK)
             return status;

@@ -499,13 +499,13 @@ SBX_API sbx_status sbx_job_signal(sbx_sandbox *box, const char *job, int32_t sig
 /* All of data, then end of file if eof is not 0. SBX_E_STATE: the job or its stdin ended; a second eof is OK. */
 SBX_API sbx_status sbx_job_feed(sbx_sandbox *box, const char *job, const void *data, size_t len, uint32_t eof,
                                 const struct sbx_call_options *call, struct sbx_error *error);
-enum { SBX_JOB_FOLLOW = 1u << 0, SBX_JOB_OUT_FD = 1u << 1 };
+enum { SBX_JOB_FOLLOW = 1u << 0, SBX_JOB_OUT_FD = 1u << 1, SBX_JOB_OLDEST = 1u << 2 /* see `from` */ };
 struct sbx_job_output_options {
     uint32_t size;
     uint32_t flags;
     uint32_t stream; /* 1 stdout, 2 stderr */
     int32_t fd;      /* with SBX_JOB_OUT_FD */
-    uint64_t from;   /* byte offset; SBX_E_TOO_LARGE when those bytes are no longer kept */
+    uint64_t from;   /* byte offset; no longer kept: SBX_E_TOO_LARGE, or with SBX_JOB_OLDEST the oldest kept */
     void *user_data;
     int32_t (*on_data)(void *user, const void *data, size_t len);
 };

@@ -504,9 +504,12 @@ struct sbx_archive_ops {
     sbx_status (*get_tar)(struct sbx_handle *h, struct sbx_call *call, const char *dir, const struct sbx_sink *tar);
 };
 
-#define SBX_EXT_JOB "sbx.job/1"       /* start: in, out, err and tty are NULL, else SBX_E_INVALID */
-enum { SBX_JOB_RUNNING = 1u << 16 };  /* in info.flags, beside SBX_EXITED ... */
-enum { SBX_OUTPUT_FOLLOW = 1u << 0 }; /* goes on until the job's stream ends */
+#define SBX_EXT_JOB "sbx.job/1"      /* start: in, out, err and tty are NULL, else SBX_E_INVALID */
+enum { SBX_JOB_RUNNING = 1u << 16 }; /* in info.flags, beside SBX_EXITED ... */
+enum {
+    SBX_OUTPUT_FOLLOW = 1u << 0, /* goes on until the job's stream ends */
+    SBX_OUTPUT_OLDEST = 1u << 1  /* begins with the oldest byte kept where that lies behind `from` */
+};
 struct sbx_job_info {
     uint32_t size;
     uint32_t flags;

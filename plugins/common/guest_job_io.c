@@ -13,13 +13,31 @@ struct reading {
     struct sbx_output_args args;
     struct sbx_sink sink;
     uint64_t at; /* behind the last byte that the sink was given */
+    int begun;   /* the sink was given some */
 };
 
 static int32_t pass_on(void *user, const void *data, size_t len)
 {
     struct reading *reading = user;
     reading->at += len;
+    reading->begun = 1;
     return reading->sink.write != NULL ? reading->sink.write(reading->sink.user, data, len) : 0;
+}
+
+/* The guest skips what is no longer kept, before the first byte. */
+static sbx_status skipped(struct guest_request *r, const unsigned char *fields, size_t len)
+{
+    struct reading *reading = r->user;
+    struct wire_field_view field;
+    uint64_t offset = 0;
+    int more = 0, ok = 1;
+    while (ok && (more = wire_next_field(&fields, &len, &field)) == 1)
+        if (field.tag == F_OFFSET)
+            offset = wire_number(&field, &ok);
+    if (!ok || more != 0 || reading->begun || offset <= reading->at || offset > INT64_MAX)
+        return guest_request_nonsense(r, "output that begins nowhere");
+    reading->at = offset;
+    return SBX_OK;
 }
 
 static sbx_status check_output(struct sbx_call *call, const char *job, const struct sbx_output_args *args,
@@ -33,7 +51,7 @@ static sbx_status check_output(struct sbx_call *call, const char *job, const str
     reading->at = reading->args.from;
     if (job == NULL || *job == '\0')
         return call_fail(call, SBX_E_INVALID, "job output: no job is named");
-    if ((reading->args.flags & ~(uint32_t)SBX_OUTPUT_FOLLOW) != 0 || reading->sink.flags != 0)
+    if ((reading->args.flags & ~(uint32_t)(SBX_OUTPUT_FOLLOW | SBX_OUTPUT_OLDEST)) != 0 || reading->sink.flags != 0)
         return call_fail(call, SBX_E_UNSUPPORTED, "job output: unknown flags");
     if (reading->args.stream != STREAM_OUT && reading->args.stream != STREAM_ERR)
         return call_fail(call, SBX_E_INVALID, "job output: stream 1 is stdout, 2 is stderr");
@@ -46,11 +64,17 @@ static sbx_status read_on(struct guest_link *link, struct sbx_call *call, const 
 {
     const struct sbx_sink sink = {.size = sizeof sink, .user = reading, .write = pass_on};
     CLEANUP_REQUEST struct guest_request r;
+    uint32_t flags = (reading->args.flags & SBX_OUTPUT_FOLLOW) != 0 ? JOB_FOLLOW : 0u;
     guest_request_begin(&r, link, call, "job output", OP_JOB_OUTPUT);
+    if ((reading->args.flags & SBX_OUTPUT_OLDEST) != 0 && !reading->begun) {
+        flags |= JOB_OLDEST;
+        r.reply = skipped;
+        r.user = reading;
+    }
     guest_request_text(&r, F_ID, job);
     guest_request_number(&r, F_STREAM, reading->args.stream);
     guest_request_number(&r, F_OFFSET, reading->at);
-    guest_request_number(&r, F_FLAGS, (reading->args.flags & SBX_OUTPUT_FOLLOW) != 0 ? JOB_FOLLOW : 0u);
+    guest_request_number(&r, F_FLAGS, flags);
     sbx_status status = guest_request_drain(&r, STREAM_OUT, &sink);
     if (status != SBX_OK)
         return status;

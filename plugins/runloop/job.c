@@ -263,7 +263,7 @@ static sbx_status job_output(struct sbx_handle *h, struct sbx_call *call, const 
     void *const users[2] = {&sink, &sink};
     sbx_view(&sink, sizeof sink, out);
     sbx_status status = sbx_take(&args, sizeof args, given);
-    if (status != SBX_OK || (args.flags & ~(uint32_t)SBX_OUTPUT_FOLLOW) != 0 || sink.flags != 0)
+    if (status != SBX_OK || (args.flags & ~(uint32_t)(SBX_OUTPUT_FOLLOW | SBX_OUTPUT_OLDEST)) != 0 || sink.flags != 0)
         return call_fail(call, SBX_E_UNSUPPORTED, "job output: arguments of a newer version");
     if (args.stream < 1 || args.stream > 2)
         return call_fail(call, SBX_E_INVALID, "job output: no stream %u", args.stream);

@@ -114,6 +114,7 @@ logs_begin_anywhere_and_follow_to_the_end() {
     sbx logs --follow "$BOX" "$JOB" 2>"$T/err" | head -n 1 >"$T/out"
     [ "${PIPESTATUS[0]}" = 141 ] || fail "a reader that went away"
     output y
+    [ "$(wc -l <"$T/err")" -le 2 ] || fail "what was lost was told again and again"
     start "$BOX" sleep 300
     timeout -s INT 1 "$SBXCTL" logs --follow "$BOX" "$JOB" >"$T/out" 2>"$T/err"
     errors "sbxctl: logs $BOX: interrupted by SIGINT"

@@ -183,14 +183,65 @@ static void a_dead_sandbox_is_gone_not_an_exit_code(void **state)
     assert_int_equal(guest_job_info(g->link, &run.call, info.id, &info), SBX_E_GONE);
 }
 
+static void what_is_no_longer_kept_is_skipped_on_demand(void **state)
+{
+    struct real_guest *g = *state;
+    RUN run;
+    run_init(&run);
+    run.args.max_output = 65536;
+    struct sbx_job_info info = started(&run, g->link, "head -c 300000 /dev/zero; printf end", 0);
+    run.result = (struct sbx_exec_result){.size = sizeof run.result};
+    assert_int_equal(guest_job_wait(g->link, &run.call, info.id, &run.result), SBX_OK);
+    uint64_t next = 0;
+    assert_int_equal(output(&run, g->link, info.id, 1, 0, &next), SBX_E_TOO_LARGE);
+    assert_int_equal(next, 300003 - 65536);
+    assert_int_equal(output(&run, g->link, info.id, 1, SBX_OUTPUT_OLDEST, &next), SBX_OK);
+    assert_int_equal(next, 300003);
+    assert_int_equal(run.out.data.len, 65536);
+    assert_memory_equal(run.out.data.data + 65533, "end", 3);
+    assert_int_equal(output(&run, g->link, info.id, 300000, SBX_OUTPUT_OLDEST, &next), SBX_OK);
+    assert_int_equal(run.out.data.len, 3);
+}
+
+static int32_t enough(void *user, const void *data, size_t len)
+{
+    *(char *)user = len > 0 ? *(const char *)data : '?';
+    return 1;
+}
+
+/* Each time it is asked the ring has gone round already; the first bytes come all the same, at the first attempt. */
+static void a_job_that_writes_faster_than_anyone_asks_can_be_read(void **state)
+{
+    struct real_guest *g = *state;
+    RUN run;
+    run_init(&run);
+    run.args.max_output = 4096;
+    struct sbx_job_info info = started(&run, g->link, "yes", 0);
+    struct sbx_output_args args = {.size = sizeof args, .flags = SBX_OUTPUT_OLDEST | SBX_OUTPUT_FOLLOW, .stream = 1};
+    for (int i = 0; i < 20; i++) {
+        char first = 0;
+        uint64_t next = 0;
+        const struct sbx_sink sink = {.size = sizeof sink, .user = &first, .write = enough};
+        sbx_status status = guest_job_output(g->link, &run.call, info.id, &args, &sink, &next);
+        assert_true(status == SBX_E_STOPPED || status == SBX_E_TOO_LARGE); /* the second when it went round again */
+        assert_true(first == 'y' || first == '\n');
+        assert_true(next > 0);
+    }
+}
+
 #define WITH_GUEST(name) cmocka_unit_test_setup_teardown(name, guest_setup, guest_teardown)
 
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        WITH_GUEST(a_job_runs_on_without_its_client), WITH_GUEST(a_wait_has_the_calls_deadline),
-        WITH_GUEST(a_job_is_fed_in_pieces),           WITH_GUEST(jobs_are_listed_signalled_and_forgotten),
-        WITH_GUEST(a_start_that_cannot_be_says_why),  WITH_GUEST(a_dead_sandbox_is_gone_not_an_exit_code),
+        WITH_GUEST(a_job_runs_on_without_its_client),
+        WITH_GUEST(a_wait_has_the_calls_deadline),
+        WITH_GUEST(a_job_is_fed_in_pieces),
+        WITH_GUEST(jobs_are_listed_signalled_and_forgotten),
+        WITH_GUEST(a_start_that_cannot_be_says_why),
+        WITH_GUEST(a_dead_sandbox_is_gone_not_an_exit_code),
+        WITH_GUEST(what_is_no_longer_kept_is_skipped_on_demand),
+        WITH_GUEST(a_job_that_writes_faster_than_anyone_asks_can_be_read),
     };
     return RUN_TESTS(tests, argc, argv);
 }

@@ -107,6 +107,12 @@ static void job_output_is_read_from_an_offset_and_followed(void **state)
     job = start(&p, "printf 0123456789abc", 0);
     assert_int_equal(sbx_job_output(p.box, job.id, &options, NULL, &next, &p.error), SBX_E_TOO_LARGE);
     assert_int_equal(next, 10);
+    struct sbx_job_output_options oldest = options;
+    oldest.flags |= SBX_JOB_OLDEST;
+    memset(text, 0, sizeof text);
+    assert_int_equal(sbx_job_output(p.box, job.id, &oldest, NULL, &next, &p.error), SBX_OK);
+    assert_int_equal(next, 13);
+    assert_string_equal(text, "abc");
     place_close(&p);
 }
 
