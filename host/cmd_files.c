@@ -64,6 +64,17 @@ static const char *directory_of(const struct cmd *c, size_t word)
     return c->arg_count > word ? c->args[word] : ".";
 }
 
+/* The word of a table, and that of JSON. */
+static const char *type_word(uint32_t type, int is_long)
+{
+    static const char *const words[][2] = {[SBX_FILE_UNKNOWN] = {"?", "unknown"},
+                                           [SBX_FILE_REGULAR] = {"file", "file"},
+                                           [SBX_FILE_DIRECTORY] = {"dir", "directory"},
+                                           [SBX_FILE_SYMLINK] = {"link", "symlink"},
+                                           [SBX_FILE_OTHER] = {"other", "other"}};
+    return words[type < sizeof words / sizeof words[0] ? type : SBX_FILE_UNKNOWN][is_long];
+}
+
 /* --- ls and glob -------------------------------------------------------------------------------------------------- */
 
 static int print_entries_json(struct cmd *c, struct json *j, const sbx_found *found)
@@ -75,6 +86,7 @@ static int print_entries_json(struct cmd *c, struct json *j, const sbx_found *fo
         struct cJSON *item = json_push_object(j, items);
         json_bytes(j, item, "path", entries[i].path, strlen(entries[i].path));
         json_flag(j, item, "is_dir", entries[i].is_dir != 0);
+        json_text(j, item, "type", type_word(entries[i].type, 1));
         json_number(j, item, "bytes", (double)entries[i].bytes);
         json_time(j, item, "modified", entries[i].mtime_ms);
     }
@@ -103,7 +115,7 @@ static int print_listing(struct cmd *c, const sbx_found *found)
         char time[32];
         (void)snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)entries[i].bytes);
         time_text(entries[i].mtime_ms, time, sizeof time);
-        table_cell(&table, entries[i].is_dir != 0 ? "dir" : "file");
+        table_cell(&table, type_word(entries[i].type, 0));
         table_cell(&table, bytes);
         table_cell(&table, time);
         table_cell(&table, entries[i].path);

@@ -124,7 +124,8 @@ sbx_status tool_add_entry(struct border_call *c, struct sbx_found *found, const 
                                           .is_dir = stat->type == SBX_FILE_DIRECTORY,
                                           .path = path,
                                           .bytes = (stat->known & SBX_STAT_BYTES) != 0 ? stat->bytes : 0,
-                                          .mtime_ms = (stat->known & SBX_STAT_MTIME) != 0 ? stat->mtime_ms : 0};
+                                          .mtime_ms = (stat->known & SBX_STAT_MTIME) != 0 ? stat->mtime_ms : 0,
+                                          .type = stat->type};
     if (path == NULL || buf_append(&found->entries, &entry, sizeof entry) != 0)
         return border_fail(c, SBX_E_NO_MEMORY, "more results than there is memory for");
     return SBX_OK;

@@ -25,6 +25,8 @@ struct sbx_found_entry {
     const char *path; /* full path */
     uint64_t bytes;
     int64_t mtime_ms;
+    uint32_t type; /* SBX_FILE_* of the entry itself */
+    uint32_t reserved0;
 };
 /* Immediate entries, hidden ones included, sorted. SBX_E_NOT_FOUND (path_not_found), SBX_E_NOT_DIR, SBX_E_PERMISSION.
  */

@@ -51,11 +51,15 @@ files_lists_and_finds() {
     try 0 sbx files ls "$BOX" /workspace/t
     grep -qE '^dir +[0-9]+ +2[0-9-]+T[0-9:]+Z +/workspace/t/sub$' "$T/out" || fail "no line of sub"
     grep -qE '^file +7 .* /workspace/t/a.c$' "$T/out" || fail "no line of a.c"
+    grep -qE '^link .* /workspace/t/link$' "$T/out" || fail "no line of link"
     try 0 sbx files ls --json "$BOX" /workspace/t
     json_is '"/workspace/t/a.c"' entries 1 path
     json_is 7 entries 1 bytes
     json_is false entries 3 is_dir
+    json_is '"symlink"' entries 3 type
     json_is true entries 4 is_dir
+    json_is '"directory"' entries 4 type
+    json_is '"file"' entries 1 type
     try 0 sbx files grep "$BOX" needle /workspace/t
     output $'/workspace/t/a.c:1:needle\n/workspace/t/sub/b.h:1:a needle'
     try 0 sbx files grep "$BOX" needle /workspace/t --include '*.h' --json

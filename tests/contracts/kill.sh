@@ -11,7 +11,11 @@ kill_rounds() {
     "$TOOLS/contract_reap" --rounds "$1" --spread-ms 40 --grace-ms 2000 -- \
         "$SBXCTL" run --provider "$PROVIDER" -- sh -c "(setsid sleep $MARK &); trap '' TERM; sleep $MARK" || fail "processes survived their host"
     marker_gone "$MARK" 2
-    try 0 sbx ls -q
+    for _ in {1..20}; do # what is being removed may still be shown, though not for long
+        try 0 sbx ls -q
+        [ -s "$T/out" ] || break
+        sleep 0.1
+    done
     [ ! -s "$T/out" ] || fail "ls still shows $(cat "$T/out")"
     find "$T/run" "$T/state" | sort >"$T/after"
     diff "$T/before" "$T/after" || fail "something was left after the next ls"
