@@ -138,10 +138,9 @@ static sbx_status take_ids(struct making *m)
     memcpy(&seed, m->id, sizeof seed);
     seed = seed * UINT64_C(0x9e3779b97f4a7c15) >> 20;
     sbx_status status = ids_choose(&m->b->config.ids, seed, m->call, &m->record.ids);
-    if (status != SBX_OK || m->record.ids.kind != IDS_SINGLE) {
-        m->record.processes = m->b->config.processes;
+    m->record.processes = m->b->config.processes;
+    if (status != SBX_OK || m->record.ids.kind != IDS_SINGLE)
         return status;
-    }
     if (user == NULL || strcmp(user, "sandbox") == 0 || strcmp(user, "1000") == 0)
         return SBX_OK;
     return call_fail(m->call, SBX_E_UNSUPPORTED,

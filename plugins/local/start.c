@@ -276,7 +276,6 @@ static int go_without_ids(struct making *m, int map_failed)
     if (!map_failed || m->b->config.ids.want != IDS_AUTO || m->record.user != NULL)
         return 0;
     m->record.ids.kind = IDS_SINGLE;
-    m->record.processes = 0;
     return 1;
 }
 
@@ -324,6 +323,7 @@ static sbx_status launch_somehow(struct making *m, struct preparation *preparati
     if (status == SBX_E_UNAVAILABLE && preparation->status == SBX_OK && m->record.ids.kind == IDS_SINGLE &&
         m->record.disk_mib == 0) {
         m->staged = 0;
+        m->record.processes = 0; /* counted in a user namespace of ours only */
         status = relaunch(m, preparation);
     }
     return status;
