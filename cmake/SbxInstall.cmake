@@ -29,7 +29,7 @@ if(sbx_plugins)
   install(TARGETS ${sbx_plugins} LIBRARY DESTINATION "${SBX_INSTALL_PLUGINDIR}" COMPONENT programs)
 endif()
 
-install(FILES include/sbx.h include/sbx_plugin.h include/sbx_tools.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
+install(FILES include/sbx.h include/sbx_access.h include/sbx_plugin.h include/sbx_tools.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development)
 foreach(section 1 3 5 7)
   file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/man/*.${section}")
   if(pages)

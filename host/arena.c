@@ -22,6 +22,13 @@ void arena_init(struct arena *a, size_t limit)
     *a = (struct arena){.limit = limit};
 }
 
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_block *b = a->blocks; b != NULL; b = b->next)
+        explicit_bzero(b->data, b->used);
+    arena_finish(a);
+}
+
 void arena_finish(struct arena *a)
 {
     int saved = errno;

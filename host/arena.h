@@ -19,6 +19,8 @@ struct arena {
 
 void arena_init(struct arena *a, size_t limit);
 void arena_finish(struct arena *a);
+/* As arena_finish; what it held is overwritten first. */
+void arena_wipe(struct arena *a);
 /* Zeroed and aligned for any type; NULL when the arena failed. */
 void *arena_alloc(struct arena *a, size_t size);
 /* Copies; NULL for NULL. */

@@ -103,6 +103,11 @@ sbx_status border_snapshot_query(struct border_call *c, struct instance *instanc
 sbx_status border_snapshot_list(struct border_call *c, struct instance *instance, const struct sbx_list_args *args,
                                 const struct sbx_snapshot_sink *out);
 sbx_status border_snapshot_remove(struct border_call *c, struct instance *instance, const char *id);
+sbx_status border_ssh_create_key(struct border_call *c, struct sbx_sandbox *box, const struct sbx_ssh_sink *out);
+sbx_status border_tunnel_create(struct border_call *c, struct sbx_sandbox *box, const struct sbx_tunnel_args *args,
+                                const struct sbx_tunnel_sink *out);
+sbx_status border_tunnel_list(struct border_call *c, struct sbx_sandbox *box, const struct sbx_tunnel_sink *out);
+sbx_status border_tunnel_remove(struct border_call *c, struct sbx_sandbox *box, const char *id);
 /* SBX_OK when the sandbox offers the capability; else SBX_E_UNSUPPORTED, naming it. */
 sbx_status border_needs(struct border_call *c, const struct sbx_sandbox *box, const char *capability);
 /* Letters that can be seen, at least one and fewer than SBX_ID_SIZE. */

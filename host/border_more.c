@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * border_more.c - the slots of jobs, shells, connections, suspending and snapshots.
+ * border_more.c - the slots of jobs, shells, connections, suspending, snapshots and the provider's own ways in.
  */
 #include "host/border_slot.h"
 
@@ -180,4 +180,25 @@ sbx_status border_snapshot_list(struct border_call *c, struct instance *instance
 sbx_status border_snapshot_remove(struct border_call *c, struct instance *instance, const char *id)
 {
     BORDER_SLOT(instance, instance->tables.snapshot.remove(instance->backend, &c->call, id));
+}
+
+sbx_status border_ssh_create_key(struct border_call *c, struct sbx_sandbox *box, const struct sbx_ssh_sink *out)
+{
+    BORDER_SLOT(box->instance, box->instance->tables.ssh.create_key(box->handle, &c->call, out));
+}
+
+sbx_status border_tunnel_create(struct border_call *c, struct sbx_sandbox *box, const struct sbx_tunnel_args *args,
+                                const struct sbx_tunnel_sink *out)
+{
+    BORDER_SLOT(box->instance, box->instance->tables.tunnel.create(box->handle, &c->call, args, out));
+}
+
+sbx_status border_tunnel_list(struct border_call *c, struct sbx_sandbox *box, const struct sbx_tunnel_sink *out)
+{
+    BORDER_SLOT(box->instance, box->instance->tables.tunnel.list(box->handle, &c->call, out));
+}
+
+sbx_status border_tunnel_remove(struct border_call *c, struct sbx_sandbox *box, const char *id)
+{
+    BORDER_SLOT(box->instance, box->instance->tables.tunnel.remove(box->handle, &c->call, id));
 }

@@ -8,6 +8,7 @@
 
 #include "sbx.h"
 
+#include <signal.h>
 #include <stdio.h>
 
 /* sbxctl's own exit codes; what a command in a sandbox answers is passed through unchanged. */
@@ -76,6 +77,8 @@ enum cmd_id {
     OPT_INCLUDE,
     OPT_MAX_COUNT,
     OPT_COMMENT,
+    OPT_KEY,
+    OPT_PUBLIC,
     OPT_COUNT
 };
 
@@ -97,7 +100,9 @@ enum {
     GROUP_KEEP = 1u << 13,
     GROUP_SWEEP = 1u << 14,
     GROUP_SNAPSHOT = 1u << 15,
-    GROUP_FILES = 1u << 16
+    GROUP_FILES = 1u << 16,
+    GROUP_SSH = 1u << 17,
+    GROUP_TUNNEL = 1u << 18
 };
 
 struct cmd_option {
@@ -240,6 +245,8 @@ int signals_open(struct cmd *c);
 /* After a cancelled call: takes the signals that came, so that what has to be cleaned up is not cancelled too. */
 void signals_take(struct cmd *c);
 void signals_close(struct cmd *c);
+/* The mask that a program of this machine is to begin with. */
+void signals_before(const struct cmd *c, sigset_t *out);
 const char *signal_text(int signo);
 
 /* --- commands with actions (cmd_action.c) --- */
@@ -325,6 +332,7 @@ int cmd_suspend(struct cmd *c);
 int cmd_resume(struct cmd *c);
 int cmd_keep_alive(struct cmd *c);
 int cmd_tunnel(struct cmd *c);
+int cmd_ssh(struct cmd *c);
 int cmd_gc(struct cmd *c);
 int cmd_files(struct cmd *c);
 int cmd_providers(struct cmd *c);

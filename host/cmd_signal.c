@@ -51,6 +51,14 @@ int signals_open(struct cmd *c)
     return 0;
 }
 
+void signals_before(const struct cmd *c, sigset_t *out)
+{
+    (void)sigemptyset(out);
+    (void)sigprocmask(SIG_BLOCK, NULL, out);
+    for (size_t i = 0; c->signal_fd >= 0 && i < ENDING_COUNT; i++)
+        (void)sigdelset(out, ending[i].number);
+}
+
 void signals_take(struct cmd *c)
 {
     struct signalfd_siginfo info;

@@ -129,6 +129,8 @@ static const struct {
     KEPT(SBX_EXT_KEEPALIVE, keepalive),
     KEPT(SBX_EXT_SUSPEND, suspend),
     KEPT(SBX_EXT_SNAPSHOT, snapshot),
+    KEPT(SBX_EXT_SSH, ssh),
+    KEPT(SBX_EXT_TUNNEL, tunnel),
 #undef KEPT
 };
 

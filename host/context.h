@@ -31,6 +31,8 @@ struct instance_tables {
     struct sbx_keepalive_ops keepalive;
     struct sbx_suspend_ops suspend;
     struct sbx_snapshot_ops snapshot;
+    struct sbx_ssh_ops ssh;
+    struct sbx_tunnel_ops tunnel;
 };
 
 struct instance {

@@ -12,6 +12,7 @@ METHODS='SandboxBackend.create SandboxHandle.sandbox_id SandboxHandle.exec Sandb
     AsyncDevbox.close AsyncDevbox.suspend AsyncDevbox.resume AsyncDevbox.keep_alive AsyncDevbox.snapshot_disk
     AsyncDevbox.snapshot_disk_async AsyncCommandInterface.exec AsyncCommandInterface.exec_async AsyncFileInterface.read
     AsyncFileInterface.write AsyncFileInterface.download AsyncFileInterface.upload
+    AsyncNetworkInterface.create_ssh_key AsyncNetworkInterface.create_tunnel AsyncNetworkInterface.remove_tunnel
     SandboxBackendProtocol.id SandboxBackendProtocol.execute BackendProtocol.ls BackendProtocol.read BackendProtocol.write
     BackendProtocol.edit BackendProtocol.delete BackendProtocol.grep BackendProtocol.glob BackendProtocol.upload_files
     BackendProtocol.download_files'
@@ -23,7 +24,7 @@ coverage_names_what_is_there_and_leaves_no_method_out() {
     local method calls command tests word count=0
     ctest --test-dir "$BUILD" -N | sed -n 's/^ *Test *#[0-9]*: //p' >"$T/tests"
     [ "$(wc -l <"$T/tests")" -gt 100 ] || fail "ctest knows no tests"
-    cat "$SOURCE/include/sbx.h" "$SOURCE/include/sbx_tools.h" >"$T/headers"
+    cat "$SOURCE"/include/{sbx,sbx_access,sbx_tools}.h >"$T/headers"
     grep '^| `' "$SOURCE/docs/coverage.md" >"$T/rows"
     while IFS='|' read -r _ method calls command tests _; do
         count=$((count + 1))

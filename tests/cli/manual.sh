@@ -80,12 +80,12 @@ completion_knows_every_command_and_option() {
 manual_and_completion_know_every_action() {
     local command action count=0
     try 0 sbx completion fish
-    for command in job files; do
+    for command in job files tunnel; do
         for action in $(sed -n "s/.*-n '__fish_seen_subcommand_from $command' -a '\(.*\)'$/\1/p" "$T/out"); do
             count=$((count + 1))
             plain_page | grep -q "^$command $action ID" || fail "no '$command $action' in the page"
             sbx help "$command" | grep -q "^$command $action ID" || fail "no '$command $action' in the help"
         done
     done
-    [ "$count" -ge 15 ] || fail "only $count actions"
+    [ "$count" -ge 18 ] || fail "only $count actions"
 }

@@ -1,6 +1,7 @@
 """The Runloop provider: what a caller gets of it."""
 import json
 import os
+import shutil
 import subprocess
 import time
 import unittest
@@ -253,6 +254,102 @@ class Network(provider.TestCase):
         self.assertEqual(said[11], f"tunnel 0 http://PORT-{key}{tail} {words[3]}")
         self.assertEqual(said[12:14] + said[15:], ["list 0", "remove 0", "list 0", "remove 0", "remove 0", "list 0"])
         self.assertEqual(done.returncode, 0)
+
+    def test_ssh_gets_a_key_that_is_on_no_disk(self):
+        box, folder = self.devbox(), os.path.join(self.folder, "bin")
+        seen = self.fake_ssh(folder)
+        done = self.sbx("ssh", box, "--", "echo", "two words", "it's", "", PATH=f"{folder}:{os.environ['PATH']}")
+        self.assertEqual((done.code, done.err), (7, ""))
+        with open(seen, encoding="utf-8") as file:
+            words, key, mode = file.read().split("\0")
+        host = f"{box.partition('/')[2].replace('_', '-').lower()}.ssh.invalid"
+        words = words.split("\n")
+        self.assertEqual(words[-3:-1], [host, "'echo' 'two words' 'it'\\''s' ''"])
+        self.assertIn("-F\nnone", "\n".join(words))
+        self.assertIn(f"ProxyCommand=openssl s_client -quiet -verify_quiet -servername {host} "
+                      "-connect ssh.runloop.ai:443", words)
+        self.assertRegex(words[words.index("-i") + 1], "^/proc/[0-9]+/fd/[0-9]+$")
+        self.assertEqual((key.split()[0], mode), ("ecdsa-sha2-nistp256", "600"))
+        for path, _, files in os.walk(self.folder):
+            for one in (os.path.join(path, name) for name in files):
+                if os.path.isfile(one) and not os.path.islink(one):
+                    with open(one, "rb") as file:
+                        self.assertNotIn(b"PRIVATE KEY", file.read(), one)
+
+    def fake_ssh(self, folder):
+        """A program ssh that notes its words, what its key is and who may read that; the file of its notes."""
+        if shutil.which("ssh-keygen") is None:
+            self.skipTest("no ssh-keygen")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "ssh"), "w", encoding="utf-8") as file:
+            file.write(f"""#!/bin/sh
+exec 3>{folder}/seen
+printf '%s\\n' "$@" >&3
+while [ "$1" != -i ]; do shift; done
+{{ printf '\\0'; ssh-keygen -y -f "$2"; printf '\\0'; stat -Lc %a "$2" | tr -d '\\n'; }} >&3
+exit 7
+""")
+        os.chmod(os.path.join(folder, "ssh"), 0o755)
+        return os.path.join(folder, "seen")
+
+    def test_ssh_prints_its_words_and_keeps_the_key_where_it_was_told(self):
+        box, key = self.devbox(), os.path.join(self.folder, "my key")
+        line = self.must("ssh", "--key", key, box).decode()
+        self.assertIn(f"-i '{key}'", line)
+        self.assertEqual(os.stat(key).st_mode & 0o777, 0o600)
+        with open(key, encoding="utf-8") as file:
+            self.assertIn("PRIVATE KEY", file.read())
+        done = self.sbx("ssh", "--key", key, box)
+        self.assertEqual(done.code, 125)
+        self.assertIn("File exists", done.err)
+        told = json.loads(self.must("ssh", "--json", "--key", key + "2", box))
+        self.assertEqual((told["port"], told["key"]), (22, key + "2"))
+        self.assertIn(told["proxy_command"], told["command"])
+        self.assertEqual(self.sbx("ssh", "--json", box).code, 125)
+        self.must("suspend", box)
+        self.assertEqual(self.sbx("ssh", "--key", key + "3", box).code, 125)
+        self.assertFalse(os.path.exists(key + "3"))
+
+    def test_ssh_that_is_not_there_is_told(self):
+        done = self.sbx("ssh", self.devbox(), PATH=self.folder)
+        self.assertEqual(done.code, 125)
+        self.assertIn("there is no program ssh here", done.err)
+
+    def test_ssh_ends_with_sbxctl(self):
+        box, folder = self.devbox(), os.path.join(self.folder, "bin")
+        os.mkdir(folder)
+        with open(os.path.join(folder, "ssh"), "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\necho $$ >{folder}/pid.new; mv {folder}/pid.new {folder}/pid; exec sleep 60\n")
+        os.chmod(os.path.join(folder, "ssh"), 0o755)
+        client = subprocess.Popen([provider.SBXCTL, "ssh", box], stdin=subprocess.DEVNULL,
+                                  env={**self.environment, "PATH": f"{folder}:{os.environ['PATH']}"})
+        self.eventually(lambda: os.path.exists(folder + "/pid"), 60)
+        client.terminate()
+        self.assertEqual(client.wait(60), 128 + 15)
+        with open(folder + "/pid", encoding="utf-8") as file:
+            self.assertFalse(os.path.exists("/proc/" + file.read().strip()))
+
+    def test_tunnels_are_made_listed_and_ended_from_the_command_line(self):
+        box, tail = self.devbox(), f".tunnel.{self.double.url.partition('//')[2]}"
+        url, token = self.must("tunnel", "create", box, "8080").decode().split()
+        key = url.partition("8080-")[2].partition(".")[0]
+        self.assertEqual(url, f"http://8080-{key}{tail}")
+        again = json.loads(self.must("--json", "tunnel", "create", box, "9090"))
+        self.assertEqual((again["port"], again["url"], again["token"]), (9090, f"http://9090-{key}{tail}", token))
+        done = self.sbx("tunnel", "create", "--public", box, "8080")
+        self.assertEqual(done.code, 125)
+        self.assertIn("is authenticated; remove it first", done.err)
+        self.assertNotIn("not running", done.err)
+        table = self.must("tunnel", "ls", box).decode()
+        self.assertEqual(table.split(), ["TUNNEL", "PORT", "URL", key, "any", f"http://PORT-{key}{tail}"])
+        self.assertEqual(json.loads(self.must("--json", "tunnel", "ls", box))["tunnels"][0]["token"], token)
+        done = self.sbx("tunnel", "rm", box)
+        self.assertEqual((done.code, done.err),
+                         (0, f"sbxctl: tunnel {box}: the tunnel has ended for all of its ports\n"))
+        self.assertEqual(self.must("-q", "tunnel", "ls", box), b"")
+        self.must("tunnel", "rm", box)
+        self.assertEqual(len(self.must("tunnel", "create", "--public", box, "8080").decode().split()), 1)
+        self.assertIn("sbx.dial/1", self.sbx("tunnel", box, "8080").err)
 
 
 if __name__ == "__main__":

@@ -122,10 +122,10 @@ def allowed(path, name):
     if not ours:
         return None
     if path.startswith("host/") and CLI.match(path):
-        good = name in ("sbx.h", "sbx_tools.h") or name.startswith("base/") or bool(CLI.match(name))
+        good = name in ("sbx.h", "sbx_access.h", "sbx_tools.h") or name.startswith("base/") or bool(CLI.match(name))
         return None if good else "the command line tool uses sbx.h, its own headers and base/"
     rules = (
-        ("host/", ("sbx.h", "sbx_tools.h", "sbx_plugin.h", "host/", "base/")),
+        ("host/", ("sbx.h", "sbx_access.h", "sbx_tools.h", "sbx_plugin.h", "host/", "base/")),
         ("base/", ("base/",)),
         ("guest/", ("guest/", "base/cleanup.h", "sbx_plugin.h", "sbx.h")),
         ("plugins/template/", ("sbx_plugin.h", "template.h")),

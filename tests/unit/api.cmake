@@ -4,7 +4,8 @@ add_custom_target(sbx_direct ALL)
 function(sbx_direct name)
   add_library(sbx_direct_${name} MODULE "${PROJECT_SOURCE_DIR}/tests/fixtures/direct_plugin.c"
     "${PROJECT_SOURCE_DIR}/tests/fixtures/direct_exec.c" "${PROJECT_SOURCE_DIR}/tests/fixtures/direct_file.c"
-    "${PROJECT_SOURCE_DIR}/tests/fixtures/direct_more.c")
+    "${PROJECT_SOURCE_DIR}/tests/fixtures/direct_more.c"
+    "${PROJECT_SOURCE_DIR}/tests/fixtures/direct_access.c")
   set_target_properties(sbx_direct_${name} PROPERTIES PREFIX "" OUTPUT_NAME "${name}"
     LIBRARY_OUTPUT_DIRECTORY "${SBX_DIRECT_DIR}")
   target_link_libraries(sbx_direct_${name} PRIVATE sbx_options)
@@ -31,7 +32,7 @@ function(sbx_api_test name library)
     set_tests_properties(${case} PROPERTIES TIMEOUT 60 SKIP_RETURN_CODE 77)
   endforeach()
 endfunction()
-foreach(test api border emulate file job op route snapshot tar tools tree tunnel)
+foreach(test access api border emulate file job op route snapshot tar tools tree tunnel)
   sbx_api_test(test_${test} sbx)
 endforeach()
 # These look inside of libsbx.
