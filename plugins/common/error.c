@@ -130,3 +130,18 @@ void call_pass_error(struct sbx_call *call, const struct sbx_error *error)
     if (call != NULL)
         sbx_give(call->error, error, sizeof *error);
 }
+
+sbx_status call_check_pairs(struct sbx_call *call, const char *step, const struct sbx_kvs *pairs, const char *what,
+                            const char *own_prefix)
+{
+    for (size_t i = 0; i < pairs->count; i++) {
+        const char *key = pairs->items[i].key;
+        if (key == NULL || pairs->items[i].value == NULL || key[0] == '\0' || strchr(key, '=') != NULL)
+            return call_fail(call, SBX_E_INVALID, "%s: '%s' cannot be the name of %s", step, key == NULL ? "" : key,
+                             what);
+        if (own_prefix != NULL && strncmp(key, own_prefix, strlen(own_prefix)) == 0)
+            return call_fail(call, SBX_E_INVALID, "%s: names that begin with '%s' are the provider's own: '%s'", step,
+                             own_prefix, key);
+    }
+    return SBX_OK;
+}

@@ -4,11 +4,12 @@
  */
 #include "plugins/common/folder.h"
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pwd.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 enum { PATH_LIMIT = 4096 };
@@ -105,4 +106,58 @@ sbx_status folder_open(const struct folder *folder, int make, struct sbx_call *c
         return call_fail_errno(call, errno, "%s: '%s'", verb, folder->path);
     *fd = steal_fd(&at);
     return SBX_OK;
+}
+
+/* --- small files ------------------------------------------------------------------------------------------------- */
+
+int folder_write_all(int fd, const void *data, size_t len)
+{
+    for (const char *at = data; len > 0;) {
+        ssize_t n = write(fd, at, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno : EIO;
+        at += n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+int folder_write(int dir_fd, const char *name, const void *data, size_t len)
+{
+    char fresh[64]; /* a name of its own, for another process may do the same */
+    uint32_t number = 0;
+    (void)!getrandom(&number, sizeof number, GRND_NONBLOCK);
+    (void)snprintf(fresh, sizeof fresh, ".%s-%08" PRIx32, name, number);
+    CLEANUP_FD int fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno;
+    int error = folder_write_all(fd, data, len);
+    if (error == 0 && renameat(dir_fd, fresh, dir_fd, name) != 0)
+        error = errno;
+    if (error != 0)
+        (void)unlinkat(dir_fd, fresh, 0);
+    return error;
+}
+
+int folder_read(int dir_fd, const char *name, struct buf *to)
+{
+    CLEANUP_FD int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return errno;
+    if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+        return EBADMSG;
+    for (;;) {
+        char *space = buf_space(to, 4096);
+        if (space == NULL)
+            return to->failed;
+        ssize_t n = read(fd, space, 4096);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno : 0;
+        to->len += (size_t)n;
+    }
 }

@@ -32,6 +32,11 @@ void call_provider_status(struct sbx_call *call, int provider_status);
 void call_shadow(struct sbx_call *inner, struct sbx_error *error, const struct sbx_call *call);
 void call_pass_error(struct sbx_call *call, const struct sbx_error *error);
 
+/* SBX_E_INVALID, with the error filled, where a key or value is missing, a key is empty or has a '=', or begins with
+ * own_prefix (may be NULL), which is the provider's. `what` is what the pairs are: "a label". */
+sbx_status call_check_pairs(struct sbx_call *call, const char *step, const struct sbx_kvs *pairs, const char *what,
+                            const char *own_prefix);
+
 #define MS_NS INT64_C(1000000) /* a millisecond */
 /* Nanoseconds of CLOCK_MONOTONIC. */
 int64_t clock_now_ns(void);

@@ -117,8 +117,7 @@ static int write_api(struct making *m)
     buf_init(&text, ENTRY_FILE_LIMIT);
     (void)buf_append(&text, m->workdir, strlen(m->workdir) + 1);
     (void)buf_text(&text, m->user != NULL ? m->user : "");
-    errno = text.failed;
-    return text.failed != 0 ? -1 : entry_write(m->entry_fd, "api", text.data, text.len);
+    return text.failed != 0 ? text.failed : folder_write(m->entry_fd, "api", text.data, text.len);
 }
 
 /* What later processes need to know. */
@@ -131,11 +130,14 @@ static sbx_status write_entry(struct making *m)
         return status;
     if (m->args.timeout_s != 0)
         (void)snprintf(number, sizeof number, "%" PRId64, wall_ms() + (int64_t)m->args.timeout_s * 1000);
-    if (entry_write(m->entry_fd, "env", envs.data != NULL ? envs.data : "", envs.len) != 0 ||
-        entry_write(m->entry_fd, "id", m->id, strlen(m->id)) != 0 || (m->api && write_api(m) != 0) ||
-        (number[0] != '\0' && entry_write(m->entry_fd, "expires", number, strlen(number)) != 0))
-        return call_fail_errno(m->call, errno, "create: '%s/%s'", m->b->entries.path, m->key);
-    return SBX_OK;
+    int error = folder_write(m->entry_fd, "env", envs.data, envs.len);
+    if (error == 0)
+        error = folder_write(m->entry_fd, "id", m->id, strlen(m->id));
+    if (error == 0 && m->api)
+        error = write_api(m);
+    if (error == 0 && number[0] != '\0')
+        error = folder_write(m->entry_fd, "expires", number, strlen(number));
+    return error == 0 ? SBX_OK : call_fail_errno(m->call, error, "create: '%s/%s'", m->b->entries.path, m->key);
 }
 
 /* 1, and its id is known: the daemon has a container of our name that is this very one. */

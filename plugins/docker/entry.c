@@ -131,57 +131,6 @@ void entry_remove(const struct entries *entries, const char *key)
 
 /* --- small files ------------------------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const char *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-int entry_write(int entry_fd, const char *name, const void *data, size_t len)
-{
-    char temporary[64];
-    uint32_t number = 0;
-    (void)!getrandom(&number, sizeof number, GRND_NONBLOCK);
-    (void)snprintf(temporary, sizeof temporary, ".%s-%08x", name, number);
-    CLEANUP_FD int fd = openat(entry_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -1;
-    if (write_all(fd, data, len) == 0 && renameat(entry_fd, temporary, entry_fd, name) == 0)
-        return 0;
-    int saved = errno;
-    (void)unlinkat(entry_fd, temporary, 0);
-    errno = saved;
-    return -1;
-}
-
-int entry_read(int entry_fd, const char *name, struct buf *to)
-{
-    CLEANUP_FD int fd = openat(entry_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    for (;;) {
-        char *space = buf_space(to, 4096);
-        if (space == NULL) {
-            errno = to->failed;
-            return -1;
-        }
-        ssize_t n = read(fd, space, 4096);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -1 : 0;
-        to->len += (size_t)n;
-    }
-}
-
 int entry_has(int entry_fd, const char *name)
 {
     return faccessat(entry_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
@@ -197,7 +146,7 @@ int64_t entry_number(int entry_fd, const char *name)
     int64_t number = 0;
     CLEANUP_BUF struct buf text;
     buf_init(&text, ENTRY_FILE_LIMIT);
-    if (entry_read(entry_fd, name, &text) != 0 || buf_append(&text, "", 1) != 0 || parse_int(text.data, &number) != 0)
+    if (folder_read(entry_fd, name, &text) != 0 || buf_append(&text, "", 1) != 0 || parse_int(text.data, &number) != 0)
         return 0;
     return number;
 }

@@ -38,10 +38,8 @@ int entry_open(const struct entries *entries, const char *key);
 int entry_try_lock(int entry_fd);
 void entry_remove(const struct entries *entries, const char *key);
 
-/* A small file of the entry, replaced as a whole. 0 or -1 with errno. `to` has room for at least ENTRY_FILE_LIMIT. */
-int entry_write(int entry_fd, const char *name, const void *data, size_t len);
-int entry_read(int entry_fd, const char *name, struct buf *to);
-/* Whether there is one. */
+/* Its small files are written and read by folder_write and folder_read; ENTRY_FILE_LIMIT is room for one. Whether there
+ * is one: */
 int entry_has(int entry_fd, const char *name);
 int entry_drop(int entry_fd, const char *name);
 /* The number in a file of that name; 0: none. */

@@ -53,7 +53,7 @@ static int open_own_entry(const struct sbx_backend *b, const char *id, const cha
     CLEANUP_BUF struct buf text;
     CLEANUP_FD int entry_fd = key[0] == '\0' ? -1 : entry_open(&b->entries, key);
     buf_init(&text, ENTRY_FILE_LIMIT);
-    if (entry_fd < 0 || entry_read(entry_fd, "id", &text) != 0 || text.len != strlen(id) ||
+    if (entry_fd < 0 || folder_read(entry_fd, "id", &text) != 0 || text.len != strlen(id) ||
         memcmp(text.data, id, text.len) != 0)
         return -1;
     return steal_fd(&entry_fd);
@@ -64,8 +64,9 @@ static sbx_status open_link(struct sbx_handle *h, int entry_fd, struct sbx_call 
     struct sbx_kvs envs = {0};
     CLEANUP_BUF struct buf text;
     buf_init(&text, ENV_LIMIT);
-    if (entry_read(entry_fd, "env", &text) != 0)
-        return call_fail_errno(call, errno, "sandbox %s: its variables", h->id);
+    int error = folder_read(entry_fd, "env", &text);
+    if (error != 0)
+        return call_fail_errno(call, error, "sandbox %s: its variables", h->id);
     sbx_status status = split_envs(&text, &envs, call);
     const struct guest_link_options options = {.connect = connect_guest, .user = h, .envs = &envs};
     if (status == SBX_OK)
@@ -80,9 +81,13 @@ static sbx_status open_api(struct sbx_handle *h, int entry_fd, struct sbx_call *
     CLEANUP_BUF struct buf text, env;
     buf_init(&text, ENTRY_FILE_LIMIT);
     buf_init(&env, ENV_LIMIT);
-    if (entry_read(entry_fd, "api", &text) != 0 || buf_append(&text, "\0", 2) != 0 ||
-        entry_read(entry_fd, "env", &env) != 0)
-        return call_fail_errno(call, errno, "sandbox %s: its entry", h->id);
+    int error = folder_read(entry_fd, "api", &text);
+    if (error == 0 && buf_append(&text, "\0", 2) != 0)
+        error = text.failed;
+    if (error == 0)
+        error = folder_read(entry_fd, "env", &env);
+    if (error != 0)
+        return call_fail_errno(call, error, "sandbox %s: its entry", h->id);
     h->api = 1;
     h->workdir = strdup(text.data);
     h->user = strdup(text.data + strlen(text.data) + 1);
@@ -258,9 +263,10 @@ static sbx_status keep_alive(struct sbx_handle *h, struct sbx_call *call, uint32
     (void)clock_gettime(CLOCK_REALTIME, &now);
     (void)snprintf(number, sizeof number, "%" PRId64,
                    ((int64_t)now.tv_sec + (int64_t)ttl_s) * 1000 + now.tv_nsec / 1000000);
-    if (status == SBX_OK && (entry_fd < 0 || entry_write(entry_fd, "expires", number, strlen(number)) != 0))
-        return call_fail_errno(call, errno, "sandbox %s: its lifetime", h->id);
-    return status;
+    if (status != SBX_OK)
+        return status;
+    int error = entry_fd < 0 ? ENOENT : folder_write(entry_fd, "expires", number, strlen(number));
+    return error == 0 ? SBX_OK : call_fail_errno(call, error, "sandbox %s: its lifetime", h->id);
 }
 
 /* By the daemon, where no guest of ours serves the container. */
@@ -289,8 +295,9 @@ static sbx_status suspend(struct sbx_handle *h, struct sbx_call *call)
     CLEANUP_FD int entry_fd = entry_open(&h->backend->entries, h->key);
     if (entry_fd < 0)
         return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id);
-    if (entry_write(entry_fd, "suspended", "", 0) != 0)
-        return call_fail_errno(call, errno, "suspend: sandbox %s", h->id);
+    int error = folder_write(entry_fd, "suspended", "", 0);
+    if (error != 0)
+        return call_fail_errno(call, error, "suspend: sandbox %s", h->id);
     sbx_status status = guest_suspend(h->link, call);
     if (status != SBX_OK)
         (void)entry_drop(entry_fd, "suspended");

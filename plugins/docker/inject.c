@@ -23,19 +23,6 @@ enum {
 
 /* --- the program ------------------------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const void *data, size_t len)
-{
-    const char *at = data;
-    while (len > 0) {
-        ssize_t n = write(fd, at, len);
-        if (n < 0 && errno != EINTR)
-            return -1;
-        at += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
 /* An archive of the program under a name that its content makes, so that another version is another file. */
 static int pack(int from, int to, char name[NAME_SIZE])
 {
@@ -44,18 +31,19 @@ static int pack(int from, int to, char name[NAME_SIZE])
     char piece[PIECE];
     uint64_t hash = 14695981039346656037u, size = 0;
     ssize_t n;
-    if (write_all(to, head, sizeof head) != 0)
+    if (folder_write_all(to, head, sizeof head) != 0)
         return -1;
     while ((n = read(from, piece, sizeof piece)) > 0 && size < PROGRAM_LIMIT) {
         for (ssize_t i = 0; i < n; i++)
             hash = (hash ^ (unsigned char)piece[i]) * 1099511628211u;
         size += (uint64_t)n;
-        if (write_all(to, piece, (size_t)n) != 0)
+        if (folder_write_all(to, piece, (size_t)n) != 0)
             return -1;
     }
     (void)snprintf(name, NAME_SIZE, "./.sbx-guest-%016" PRIx64, hash);
     tarball_head(head, name, 0555, 0, 0, size);
-    return n == 0 && write_all(to, zeros, tarball_tail(size)) == 0 && pwrite(to, head, sizeof head, 0) == sizeof head
+    return n == 0 && folder_write_all(to, zeros, tarball_tail(size)) == 0 &&
+                   pwrite(to, head, sizeof head, 0) == sizeof head
                ? 0
                : -1;
 }

@@ -65,7 +65,7 @@ static int is_gone(struct sbx_backend *b, int entry_fd, struct sbx_call *call)
     struct container c;
     CLEANUP_BUF struct buf id;
     buf_init(&id, ENTRY_FILE_LIMIT);
-    if (entry_read(entry_fd, "id", &id) != 0 || id.len == 0)
+    if (folder_read(entry_fd, "id", &id) != 0 || id.len == 0)
         return 1;
     /* That it is gone is no failure of the listing. */
     struct sbx_error error;

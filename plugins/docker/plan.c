@@ -10,20 +10,6 @@
 #define BOX_PATH   "/.sbx/run"
 enum { BODY_LIMIT = 8 << 20 };
 
-static sbx_status check_pairs(const struct sbx_kvs *pairs, const char *what, struct sbx_call *call)
-{
-    for (size_t i = 0; i < pairs->count; i++) {
-        const char *key = pairs->items[i].key;
-        if (key == NULL || pairs->items[i].value == NULL || key[0] == '\0' || strchr(key, '=') != NULL)
-            return call_fail(call, SBX_E_INVALID, "create: '%s' cannot be the name of %s", key == NULL ? "" : key,
-                             what);
-        if (strncmp(key, LABEL_PREFIX, strlen(LABEL_PREFIX)) == 0)
-            return call_fail(call, SBX_E_INVALID, "create: names that begin with '%s' are the provider's own: '%s'",
-                             LABEL_PREFIX, key);
-    }
-    return SBX_OK;
-}
-
 static sbx_status check_unsupported(const struct sbx_create_args *args, struct sbx_call *call)
 {
     if ((args->flags & ~(uint32_t)SBX_CREATE_BOUND) != 0)
@@ -116,9 +102,9 @@ sbx_status plan_check(struct making *m)
     m->network = m->args.network == SBX_NET_DEFAULT ? s->network : m->args.network;
     sbx_status status = check_unsupported(&m->args, m->call);
     if (status == SBX_OK)
-        status = check_pairs(&m->args.envs, "a variable", m->call);
+        status = call_check_pairs(m->call, "create", &m->args.envs, "a variable", LABEL_PREFIX);
     if (status == SBX_OK)
-        status = check_pairs(&m->args.metadata, "a label", m->call);
+        status = call_check_pairs(m->call, "create", &m->args.metadata, "a label", LABEL_PREFIX);
     if (status == SBX_OK)
         status = plan_check_workdir(m);
     if (status == SBX_OK)

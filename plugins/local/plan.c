@@ -9,17 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static sbx_status check_pairs(const struct sbx_kvs *pairs, const char *what, struct sbx_call *call)
-{
-    for (size_t i = 0; i < pairs->count; i++) {
-        const char *key = pairs->items[i].key;
-        if (key == NULL || pairs->items[i].value == NULL || key[0] == '\0' || strchr(key, '=') != NULL)
-            return call_fail(call, SBX_E_INVALID, "create: '%s' cannot be the name of %s", key == NULL ? "" : key,
-                             what);
-    }
-    return SBX_OK;
-}
-
 static sbx_status check_unsupported(const struct sbx_create_args *args, struct sbx_call *call)
 {
     if ((args->flags & ~(uint32_t)SBX_CREATE_BOUND) != 0)
@@ -140,9 +129,9 @@ sbx_status plan_record(struct making *m)
     if (status == SBX_OK && m->args.snapshot != NULL)
         status = fill_plan(m);
     if (status == SBX_OK)
-        status = check_pairs(&m->args.envs, "a variable", m->call);
+        status = call_check_pairs(m->call, "create", &m->args.envs, "a variable", NULL);
     if (status == SBX_OK)
-        status = check_pairs(&m->args.metadata, "a label", m->call);
+        status = call_check_pairs(m->call, "create", &m->args.metadata, "a label", NULL);
     if (status == SBX_OK)
         status = check_name(r->name, m->call);
     if (status == SBX_OK)

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "plugins/common/folder.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -175,61 +176,9 @@ void record_finish(struct record *record)
     memset(record, 0, sizeof *record);
 }
 
-static int write_all(int fd, const char *data, size_t len)
+static int write_text(int dir_fd, const char *name, const struct buf *text)
 {
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? errno : EIO;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int replace(int dir_fd, const char *name, const struct buf *text)
-{
-    char fresh[32];
-    if (text->failed != 0)
-        return text->failed;
-    (void)snprintf(fresh, sizeof fresh, "%s.new", name);
-    (void)unlinkat(dir_fd, fresh, 0);
-    CLEANUP_FD int fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return errno;
-    int error = write_all(fd, text->data == NULL ? "" : text->data, text->len);
-    if (error == 0 && renameat(dir_fd, fresh, dir_fd, name) != 0)
-        error = errno;
-    if (error != 0)
-        (void)unlinkat(dir_fd, fresh, 0);
-    return error;
-}
-
-static int slurp(int dir_fd, const char *name, struct buf *out)
-{
-    CLEANUP_FD int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
-    if (fd < 0)
-        return errno;
-    if (fstat(fd, &st) != 0)
-        return errno;
-    if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0 || st.st_size > RECORD_MAX)
-        return EBADMSG;
-    for (;;) {
-        char *space = buf_space(out, 4096);
-        ssize_t n = space == NULL ? -1 : read(fd, space, 4096);
-        if (space == NULL)
-            return out->failed;
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno;
-        if (n == 0)
-            return 0;
-        out->len += (size_t)n;
-    }
+    return text->failed != 0 ? text->failed : folder_write(dir_fd, name, text->data, text->len);
 }
 
 int record_write(int dir_fd, const struct record *record)
@@ -237,7 +186,7 @@ int record_write(int dir_fd, const struct record *record)
     CLEANUP_BUF struct buf text;
     buf_init(&text, RECORD_MAX);
     encode(record, &text);
-    return replace(dir_fd, record->pid == 0 ? claim_name : record_name, &text);
+    return write_text(dir_fd, record->pid == 0 ? claim_name : record_name, &text);
 }
 
 int record_copy(const struct record *from, struct record *to)
@@ -258,9 +207,9 @@ int record_read(int dir_fd, struct record *record)
 {
     CLEANUP_BUF struct buf text;
     buf_init(&text, RECORD_MAX + 8192);
-    int error = slurp(dir_fd, record_name, &text);
+    int error = folder_read(dir_fd, record_name, &text);
     if (error == ENOENT)
-        error = slurp(dir_fd, claim_name, &text);
+        error = folder_read(dir_fd, claim_name, &text);
     if (error != 0)
         return error;
     size_t len = text.len;
@@ -281,7 +230,7 @@ int record_write_envs(int dir_fd, const struct sbx_kvs *envs)
     buf_init(&text, RECORD_MAX);
     for (size_t i = 0; i < envs->count; i++)
         put_pair(&text, "", envs->items[i].key, envs->items[i].value);
-    int error = replace(dir_fd, "env", &text);
+    int error = write_text(dir_fd, "env", &text);
     if (text.data != NULL)
         explicit_bzero(text.data, text.cap);
     return error;
@@ -293,7 +242,7 @@ int record_read_envs(int dir_fd, char **data, struct sbx_kvs *envs)
     buf_init(&text, RECORD_MAX + 8192);
     *data = NULL;
     *envs = (struct sbx_kvs){0};
-    int error = slurp(dir_fd, "env", &text);
+    int error = folder_read(dir_fd, "env", &text);
     if (error == ENOENT)
         return 0;
     if (error != 0 || text.len == 0)

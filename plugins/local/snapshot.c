@@ -136,13 +136,7 @@ static sbx_status check(const struct sbx_snapshot_args *args, struct sbx_call *c
         return call_fail(call, SBX_E_UNSUPPORTED, "snapshot: unknown flag bits 0x%x", args->flags);
     if (args->name != NULL && (args->name[0] == '\0' || strlen(args->name) >= SBX_ID_SIZE))
         return call_fail(call, SBX_E_INVALID, "snapshot: a name has 1 to %d bytes", SBX_ID_SIZE - 1);
-    for (size_t i = 0; i < args->metadata.count; i++) {
-        const struct sbx_kv *kv = &args->metadata.items[i];
-        if (kv->key == NULL || kv->value == NULL || kv->key[0] == '\0' || strchr(kv->key, '=') != NULL)
-            return call_fail(call, SBX_E_INVALID, "snapshot: '%s' cannot be the name of a label",
-                             kv->key == NULL ? "" : kv->key);
-    }
-    return SBX_OK;
+    return call_check_pairs(call, "snapshot", &args->metadata, "a label", NULL);
 }
 
 /* A locked directory, which a sweep may take from us before it is locked. */

@@ -44,20 +44,6 @@ static const char *option(const struct sbx_create_args *args, const char *key)
 
 /* --- what is refused --------------------------------------------------------------------------------------------- */
 
-static sbx_status check_pairs(const struct sbx_kvs *pairs, const char *what, struct sbx_call *call)
-{
-    for (size_t i = 0; i < pairs->count; i++) {
-        const char *key = pairs->items[i].key;
-        if (key == NULL || pairs->items[i].value == NULL || key[0] == '\0' || strchr(key, '=') != NULL)
-            return call_fail(call, SBX_E_INVALID, "create: '%s' cannot be the name of %s", key == NULL ? "" : key,
-                             what);
-        if (strncmp(key, META_PREFIX, strlen(META_PREFIX)) == 0)
-            return call_fail(call, SBX_E_INVALID, "create: names that begin with '%s' are the provider's own: '%s'",
-                             META_PREFIX, key);
-    }
-    return SBX_OK;
-}
-
 static sbx_status check_options(const struct sbx_create_args *args, struct sbx_call *call)
 {
     static const char *const known[] = {"runloop.size",    "runloop.architecture",   "runloop.entrypoint",
@@ -108,9 +94,9 @@ static sbx_status check(const struct sbx_create_args *args, struct sbx_call *cal
         return call_fail(call, SBX_E_UNSUPPORTED, "create: a devbox lives 48 hours at most");
     if (args->workdir != NULL && args->workdir[0] != '/')
         return call_fail(call, SBX_E_INVALID, "create: working directory '%s' must be an absolute path", args->workdir);
-    sbx_status status = check_pairs(&args->envs, "a variable", call);
+    sbx_status status = call_check_pairs(call, "create", &args->envs, "a variable", META_PREFIX);
     if (status == SBX_OK)
-        status = check_pairs(&args->metadata, "a label", call);
+        status = call_check_pairs(call, "create", &args->metadata, "a label", META_PREFIX);
     if (status == SBX_OK)
         status = check_options(args, call);
     return status == SBX_OK ? check_words(args, call) : status;
