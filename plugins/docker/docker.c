@@ -10,6 +10,12 @@ static const char *const extensions[] = {SBX_EXT_STAT,      SBX_EXT_FS,      SBX
                                          SBX_EXT_JOB_LIST,  SBX_EXT_SHELL,   SBX_EXT_SHELL_CLOSE, SBX_EXT_DIAL,
                                          SBX_EXT_KEEPALIVE, SBX_EXT_SUSPEND, SBX_EXT_SNAPSHOT,    NULL};
 
+/* Podman's service drops the labels that a commit is asked for, by which a snapshot is known again. */
+int docker_has(const struct sbx_backend *b, const char *id)
+{
+    return id == NULL || strcmp(id, SBX_EXT_SNAPSHOT) != 0 || !b->engine.is_podman;
+}
+
 static void backend_close(struct sbx_backend *b)
 {
     if (b == NULL)
@@ -66,6 +72,8 @@ static sbx_status backend_open(const struct sbx_host *host, struct sbx_call *cal
 
 static const void *backend_extension(struct sbx_backend *b, const char *id)
 {
+    if (!docker_has(b, id))
+        return NULL;
     int with_api = id != NULL && (strcmp(id, SBX_EXT_SUSPEND) == 0 || strcmp(id, SBX_EXT_SNAPSHOT) == 0);
     return b->settings.guest_use != GUEST_NEVER || with_api ? handle_extension(id) : NULL;
 }

@@ -62,6 +62,9 @@ struct sbx_handle {
     int has_memory_limit;
 };
 
+/* docker.c: whether this daemon can do what an extension is for. */
+int docker_has(const struct sbx_backend *b, const char *id);
+
 /* settings.c */
 extern const struct sbx_config_key *const settings_keys[];
 sbx_status settings_init(struct settings *settings, const struct sbx_open_args *args, const struct sbx_host *host,

@@ -37,6 +37,17 @@ static sbx_status agree(struct engine *engine, const char *theirs, struct sbx_ca
     return SBX_OK;
 }
 
+/* Podman's service names itself; who is silent is a Docker daemon. */
+static sbx_status find_kind(struct engine *engine, struct sbx_call *call)
+{
+    const struct http_request ping = {
+        .what = "open", .method = "GET", .path = "/_ping", .wanted = "Libpod-Api-Version", .reply_limit = 1 << 16};
+    CLEANUP_REPLY struct http_reply reply = {0};
+    sbx_status status = http_run(engine->http, call, &ping, &reply);
+    engine->is_podman = status == SBX_OK && reply.header[0] != '\0';
+    return status;
+}
+
 sbx_status engine_open(struct engine *engine, const struct http_options *options, struct sbx_call *call)
 {
     const struct http_request ping = {
@@ -51,7 +62,8 @@ sbx_status engine_open(struct engine *engine, const struct http_options *options
         return call_fail(call, SBX_E_AUTH, "open: the daemon refuses us (HTTP %ld)", reply.status);
     if (reply.status >= 500)
         return call_fail(call, SBX_E_UNAVAILABLE, "open: the daemon is not ready (HTTP %ld)", reply.status);
-    return agree(engine, reply.header, call);
+    status = agree(engine, reply.header, call);
+    return status == SBX_OK ? find_kind(engine, call) : status;
 }
 
 void engine_close(struct engine *engine)
@@ -75,7 +87,9 @@ static sbx_status code_of(long status, const char *message)
             return table[i].code;
     if (strstr(message, "no space left") != NULL)
         return SBX_E_QUOTA;
-    return strstr(message, "container state improper") != NULL ? SBX_E_STATE : SBX_E_FAILED;
+    int is_conflict = /* podman's, with HTTP 500 */
+        strstr(message, "container state improper") != NULL || strstr(message, "name is already in use") != NULL;
+    return is_conflict ? SBX_E_STATE : SBX_E_FAILED;
 }
 
 sbx_status engine_refused(const char *what, const struct http_reply *reply, struct sbx_call *call)

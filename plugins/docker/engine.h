@@ -11,6 +11,7 @@
 struct engine {
     struct http *http;
     char version[16]; /* of the API, as agreed on */
+    int is_podman;    /* what answers is podman's service */
 };
 
 /* Connects and agrees on a version of the API; SBX_E_UNAVAILABLE when nobody answers. */

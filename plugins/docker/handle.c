@@ -343,7 +343,7 @@ static int needs_init(const char *id)
 
 static uint32_t handle_support(struct sbx_handle *h, const char *id)
 {
-    if (handle_extension(id) == NULL)
+    if (handle_extension(id) == NULL || !docker_has(h->backend, id))
         return SBX_SUPPORT_NONE;
     int offered = h->link != NULL || strcmp(id, SBX_EXT_SUSPEND) == 0 || strcmp(id, SBX_EXT_SNAPSHOT) == 0;
     return offered && !(h->injected && needs_init(id)) ? SBX_SUPPORT_NATIVE : SBX_SUPPORT_NONE;

@@ -41,5 +41,8 @@ done
 while read -r test; do
     grep -qxF "$test" <<<"$tests" || complain "without_guest.txt: '$test' is no test"
 done < <(grep -v '^#' "$here/without_guest.txt")
+while read -r test; do
+    grep -qxF "$test" <<<"$tests" || grep -q "^$test()" "$here/../docker/cases.sh" || complain "not_on_podman.txt: '$test' is no test"
+done < <(grep -v '^#' "$here/not_on_podman.txt")
 [ "$bad" = 0 ] && echo "$(wc -l <<<"$rows") tests, all contracts pointed to"
 exit "$bad"

@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# engine.sh setup|cleanup MARK: a Docker daemon of our own for the tests, with folders, socket and images of its own. MARK
-# is a file that names its folder while it runs, or says why there is none. Nothing of another daemon is touched.
+# engine.sh setup|cleanup MARK [docker|podman]: a Docker daemon, or podman's service, of our own for the tests, with folders,
+# socket and images of its own. MARK is a file that names its folder while it runs, or says why there is none. Nothing of
+# another daemon is touched.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 mark=$2
+kind=${3:-docker}
 START_SECONDS=60
 LIFE_SECONDS=3600 # it ends by itself where nobody comes to end it
 
@@ -37,6 +39,9 @@ cleanup() {
     fi
     end_process "$(cat "$folder/docker.pid" 2>/dev/null)" 30
     end_process "$(cat "$folder/exec/containerd/containerd.pid" 2>/dev/null)" 10
+    for left in $(pgrep -f "^[^ ]*(conmon|podman) .*$folder/"); do # podman's, which stay for a while after each command
+        end_process "$left" 5
+    done
     while read -r left; do
         umount -l "$left" 2>/dev/null
     done < <(cut -d' ' -f2 /proc/mounts | grep -F "$folder/" | sort -r)
@@ -64,8 +69,8 @@ certificates() {
     cp "$1/cert.pem" "$1/key.pem" "$1/other/"
 } >/dev/null 2>&1
 
-start() {
-    local folder=$1 i tls=()
+start_docker() {
+    local folder=$1 tls=()
     if command -v openssl >/dev/null && certificates "$folder/tls"; then
         echo "127.0.0.1:$((20000 + RANDOM % 10000))" >"$folder/tls/address"
         tls=(-H "tcp://$(cat "$folder/tls/address")" --tlsverify --tlscacert "$folder/tls/ca.pem"
@@ -75,6 +80,33 @@ start() {
         --pidfile "$folder/docker.pid" -H "unix://$folder/docker.sock" --bridge=none --iptables=false --ip6tables=false \
         "${tls[@]}" \
         </dev/null >"$folder/log" 2>&1 &
+}
+
+# most OPTION: 20000, or less where this shell's own hard limit is lower; podman's default asks for more than many machines give
+most() {
+    local limit
+    limit=$(ulimit "$1")
+    [ "$limit" != unlimited ] && [ "$limit" -lt 20000 ] && echo "$limit" || echo 20000
+}
+
+start_podman() {
+    local folder=$1 files processes
+    files=$(most -Hn)
+    processes=$(most -Hu)
+    printf '%s\n' '[containers]' "default_ulimits = [\"nofile=$files:$files\", \"nproc=$processes:$processes\"]" '[engine]' \
+        'runtime = "runc"' 'cgroup_manager = "cgroupfs"' 'events_logger = "file"' 'lock_type = "file"' \
+        'exit_command_delay = 10' '[network]' "network_config_dir = \"$folder/net\"" >"$folder/containers.conf"
+    printf '[storage]\ndriver = "overlay"\nrunroot = "%s/run"\ngraphroot = "%s/data"\n' "$folder" "$folder" >"$folder/storage.conf"
+    echo 'unqualified-search-registries = []' >"$folder/registries.conf"
+    CONTAINERS_CONF=$folder/containers.conf CONTAINERS_STORAGE_CONF=$folder/storage.conf \
+        CONTAINERS_REGISTRIES_CONF=$folder/registries.conf TMPDIR=$folder \
+        setsid timeout -k 20 "$LIFE_SECONDS" sh -c 'echo $$ >"$1/docker.pid" && exec podman --tmpdir "$1/tmp" system service \
+            --time=0 "unix://$1/docker.sock"' sh "$folder" </dev/null >"$folder/log" 2>&1 &
+}
+
+start() {
+    local folder=$1 i
+    "start_$kind" "$folder"
     for i in $(seq $((START_SECONDS * 5))); do
         docker -H "unix://$folder/docker.sock" version >/dev/null 2>&1 && return 0
         kill -0 $! 2>/dev/null || return 1
@@ -88,6 +120,10 @@ setup() {
     cleanup
     mkdir -p "$(dirname "$mark")"
     [ "$(id -u)" = 0 ] || skip "only root can start a Docker daemon"
+    if [ "$kind" = podman ]; then
+        command -v podman >/dev/null || skip "podman is not installed (package podman)"
+        command -v runc >/dev/null || skip "runc is not installed (package runc)"
+    fi
     command -v dockerd >/dev/null || skip "dockerd is not installed (package docker.io)"
     command -v docker >/dev/null || skip "the docker command is not installed (package docker.io)"
     [ -x /bin/busybox ] || skip "busybox is not installed (package busybox-static)"
@@ -97,7 +133,7 @@ setup() {
         echo "the daemon's last words:"
         tail -n 5 "$folder/log"
         cleanup
-        skip "a Docker daemon cannot be started here"
+        skip "a daemon of $kind cannot be started here"
     fi
     "$here/images.sh" "unix://$folder/docker.sock" "$folder/images" || {
         cleanup
