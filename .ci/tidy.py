@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tidy.py BUILD JOBS - runs clang-tidy over every source that BUILD compiled, and prints what it finds.
+"""tidy.py BUILD JOBS [LEFT-OUT] - runs clang-tidy over the sources that BUILD compiled, but for those below LEFT-OUT.
 
 A source that several targets compile is read once, as the first of them compiles it: clang-tidy 14 reads it again for
 each command, and has forgotten by then what va_start does.
@@ -25,7 +25,8 @@ def first_commands(build):
 def main():
     build, jobs = os.path.abspath(sys.argv[1]), int(sys.argv[2])
     firsts = first_commands(build)
-    files = sorted(firsts)
+    left_out = sys.argv[3] if len(sys.argv) > 3 else ""
+    files = sorted(path for path in firsts if not left_out or not path.startswith(left_out))
     database = os.path.join(build, "tidy")
     os.makedirs(database, exist_ok=True)
     with open(os.path.join(database, "compile_commands.json"), "w", encoding="utf-8") as commands:
