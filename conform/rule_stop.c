@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { THREADS = 4, LONG_MS = 60000 };
+enum { THREADS = 4, LONG_MS = 60000, QUIET_MS = 10000 };
 
 /* How many processes of the sandbox carry this number as an argument. */
 static int marked(struct run *run, const char *mark)
@@ -147,14 +147,23 @@ static void source_stops(struct run *run)
     alive(run);
 }
 
+/* A provider that cannot feed a running command may take all of its input first: then nothing begins, until the call
+ * is over. */
 static void quiet_source(struct run *run)
 {
     struct feed from = {.data = "", .never_ready = 1};
-    struct call c = {.run = run, .deadline_ms = LONG_MS};
-    struct exec e = {.args = {.size = sizeof e.args, .command = "sleep 0.3; exit 8"}, .in = &from};
-    call_want(&c, call_exec(&c, run->h, &e), SBX_OK);
-    EXPECT(run, e.result.exit_code == 8, "wrong exit code %d", e.result.exit_code);
+    struct caught out;
+    struct call c = {.run = run, .deadline_ms = QUIET_MS};
+    struct exec e = {
+        .args = {.size = sizeof e.args, .command = "echo begun; sleep 0.3; exit 8"}, .in = &from, .out = &out};
+    caught_init(&out);
+    sbx_status status = call_exec(&c, run->h, &e);
     EXPECT(run, from.reads <= 2, "a source that was not ready was read %u times", from.reads);
+    if (status == SBX_E_TIMEOUT && out.bytes == 0)
+        run_skip(run, "the provider takes all input before the command begins");
+    call_want(&c, status, SBX_OK);
+    EXPECT(run, e.result.exit_code == 8, "wrong exit code %d", e.result.exit_code);
+    buf_finish(&out.data);
 }
 
 static void early_output(struct run *run)

@@ -364,7 +364,8 @@ struct sbx_handle_ops {
     sbx_status (*remove)(struct sbx_handle *h, struct sbx_call *call);
     /* SBX_SUPPORT_*: what this one sandbox can do of a capability the backend offers; NONE for an unknown id. [any] */
     uint32_t (*support)(struct sbx_handle *h, const char *id);
-    /* Reports the sandbox once, as it is now; lent for that callback. SBX_E_GONE when it no longer exists. [call] */
+    /* Reports the sandbox once, as it is now; lent for that callback. SBX_E_GONE when it no longer exists, or
+     * SBX_STATE_STOPPED where the provider still knows what became of it. [call] */
     sbx_status (*info)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out);
     /* Runs a command to its end. timeout_ms is the command's own limit: over it, the whole process tree is killed and
      * the answer is SBX_OK with SBX_TIMED_OUT. `out` is filled on every return, so that what was counted is never lost;

@@ -57,6 +57,8 @@ sbx_status guest_read_file(struct guest_link *link, struct sbx_call *call, const
                            const struct sbx_read_args *args, const struct sbx_sink *out);
 sbx_status guest_write_file(struct guest_link *link, struct sbx_call *call, const char *path,
                             const struct sbx_write_args *args, const struct sbx_source *in);
+/* A checked copy of write_file's arguments. */
+sbx_status guest_write_take(struct sbx_call *call, const struct sbx_write_args *args, struct sbx_write_args *mine);
 sbx_status guest_stat(struct guest_link *link, struct sbx_call *call, const char *path, struct sbx_file_stat *out);
 sbx_status guest_list(struct guest_link *link, struct sbx_call *call, const char *dir,
                       const struct sbx_entry_sink *out);

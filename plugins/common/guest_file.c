@@ -111,7 +111,7 @@ sbx_status guest_read_file(struct guest_link *link, struct sbx_call *call, const
 /* --- write -------------------------------------------------------------------------------------------------- */
 static const uint32_t write_bits = SBX_WRITE_PARENTS | SBX_WRITE_APPEND | SBX_WRITE_EXCL;
 
-static sbx_status check_write(struct sbx_call *call, const struct sbx_write_args *args, struct sbx_write_args *mine)
+sbx_status guest_write_take(struct sbx_call *call, const struct sbx_write_args *args, struct sbx_write_args *mine)
 {
     sbx_status status = sbx_take(mine, sizeof *mine, args);
     if (status != SBX_OK || (mine->flags & ~(write_bits | SBX_WRITE_HAS_MODE | SBX_WRITE_HAS_LENGTH)) != 0)
@@ -125,7 +125,7 @@ sbx_status guest_write_file(struct guest_link *link, struct sbx_call *call, cons
                             const struct sbx_write_args *args, const struct sbx_source *in)
 {
     struct sbx_write_args mine;
-    sbx_status status = check_write(call, args, &mine);
+    sbx_status status = guest_write_take(call, args, &mine);
     if (status != SBX_OK)
         return status;
     CLEANUP_REQUEST struct guest_request r;

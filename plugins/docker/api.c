@@ -43,7 +43,8 @@ struct run {
     /* input that was read and not yet taken */
     char *piece; /* PIECE bytes of input, as many for output */
     size_t at, len;
-    int fed; /* its end was passed on */
+    int fed;     /* its end was passed on */
+    int starved; /* the source had nothing: its descriptor tells when it has */
 };
 
 /* --- the request ------------------------------------------------------------------------------------------------- */
@@ -192,16 +193,22 @@ static sbx_status take(struct run *r, int i, const char *data, size_t len)
     return status == SBX_OK ? deliver(r, 0, data, len) : status;
 }
 
-/* 1: something was passed on; 0: nothing can be now; -1: the error is filled. *events is what to wait for. */
-static int feed(struct run *r, short *events, int *starved)
+static int is_readable(int fd)
 {
-    *starved = 0;
-    if (r->fed)
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    return poll(&one, 1, 0) > 0;
+}
+
+/* 1: something was passed on; 0: nothing can be now; -1: the error is filled. *events is what to wait for. */
+static int feed(struct run *r, short *events)
+{
+    if (r->fed || (r->starved && !is_readable(r->in.ready_fd)))
         return 0;
+    r->starved = 0;
     if (r->at == r->len) {
         int64_t n = r->in.read(r->in.user, r->piece, PIECE);
         if (n == SBX_AGAIN && (r->in.flags & SBX_SOURCE_HAS_FD) != 0) {
-            *starved = 1;
+            r->starved = 1;
             return 0;
         }
         if (n < 0 || n > PIECE) {
@@ -227,10 +234,10 @@ static int feed(struct run *r, short *events, int *starved)
     return 1;
 }
 
-static sbx_status wait_more(struct run *r, short events, int starved)
+static sbx_status wait_more(struct run *r, short events)
 {
     struct pollfd fds[2] = {{.fd = http_tunnel_fd(r->stream.tunnel), .events = events},
-                            {.fd = starved ? r->in.ready_fd : -1, .events = POLLIN}};
+                            {.fd = r->starved ? r->in.ready_fd : -1, .events = POLLIN}};
     int ready = 0;
     return call_poll(r->call, fds, 2, r->limit_ns, &ready);
 }
@@ -240,13 +247,13 @@ static sbx_status pump(struct run *r)
 {
     for (;;) {
         short events = POLLIN;
-        int which = 0, starved = 0;
+        int which = 0;
         if (r->limit_ns != 0 && clock_now_ns() >= r->limit_ns) {
             r->timed_out = 1;
             return SBX_OK;
         }
         sbx_status status = call_check(r->call);
-        int moved = status == SBX_OK ? feed(r, &events, &starved) : 0;
+        int moved = status == SBX_OK ? feed(r, &events) : 0;
         if (status != SBX_OK || moved < 0)
             return status != SBX_OK ? status : SBX_E_STOPPED;
         int64_t n = stream_read(&r->stream, &which, r->piece + PIECE, PIECE);
@@ -257,7 +264,7 @@ static sbx_status pump(struct run *r)
         if (n > 0)
             status = take(r, which == 2 ? 1 : 0, r->piece + PIECE, (size_t)n);
         else if (moved == 0)
-            status = wait_more(r, events, starved);
+            status = wait_more(r, events);
         if (status != SBX_OK)
             return status;
     }

@@ -213,9 +213,9 @@ sbx_status api_write_file(struct sbx_handle *h, struct sbx_call *call, const cha
     struct writing w = {.len = 0};
     uint64_t number = 0;
     char temporary[40], how[4] = "", mode[16] = "";
-    sbx_status status = sbx_take(&args, sizeof args, given);
+    sbx_status status = guest_write_take(call, given, &args);
     if (status != SBX_OK)
-        return call_fail(call, status, "write: arguments of a newer version");
+        return status;
     if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
         return call_fail_errno(call, errno, "write: no random number");
     sbx_view(&w.in, sizeof w.in, in);
@@ -223,7 +223,7 @@ sbx_status api_write_file(struct sbx_handle *h, struct sbx_call *call, const cha
     (void)snprintf(how, sizeof how, "%s%s%s", (args.flags & SBX_WRITE_PARENTS) != 0 ? "p" : "",
                    (args.flags & SBX_WRITE_APPEND) != 0 ? "a" : "", (args.flags & SBX_WRITE_EXCL) != 0 ? "x" : "");
     if ((args.flags & SBX_WRITE_HAS_MODE) != 0)
-        (void)snprintf(mode, sizeof mode, "%o", args.mode & 07777);
+        (void)snprintf(mode, sizeof mode, "%o", args.mode);
     struct api_script script = {.what = "write", .argv = {path, h->workdir, temporary, how, mode}};
     status = send_and_commit(h, call, path, &args, &w, &script);
     if (status == SBX_OK)

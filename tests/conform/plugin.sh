@@ -1,7 +1,16 @@
 #!/bin/bash
-# plugin.sh SBX-CONFORM NAME PLUGIN: the plugin keeps every rule, and offers what offers.txt says that it must.
+# plugin.sh SBX-CONFORM NAME PLUGIN [FILTER...]: the plugin keeps every rule, or every one that fits, offers what offers.txt
+# says that it must, and is excused from no other rule than it says.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+conform=$1
+name=$2
+plugin=$3
+shift 3
+filters=()
+for one in "$@"; do
+    filters+=(--filter "$one")
+done
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 command -v bwrap >/dev/null || {
@@ -10,27 +19,51 @@ command -v bwrap >/dev/null || {
 }
 export XDG_RUNTIME_DIR=$folder/runtime XDG_STATE_HOME=$folder/state
 mkdir -m 700 "$folder/runtime" "$folder/state" "$folder/root"
-printf '[provider %s]\nplugin = %s\n' "$2" "$2" >"$folder/sbx.ini"
-[ "$2" != template ] || printf 'root = %s\n' "$folder/root" >>"$folder/sbx.ini"
-if [ "$2" = docker ]; then
+keys=()
+case $name in
+local) keys=("network = none") ;;
+template) keys=("root = $folder/root") ;;
+docker*)
     engine=$(cat "${SBX_TEST_ENGINE:-none}" 2>/dev/null)
     [ -S "$engine/docker.sock" ] || {
         echo "SKIP: ${engine:-no engine was started}"
         exit 77
     }
-    printf 'host = unix://%s/docker.sock\nimage = sbx-test/user\n' "$engine" >>"$folder/sbx.ini"
-fi
-[ "$2" != local ] || printf 'network = none\n' >>"$folder/sbx.ini"
-"$1" --config "$folder/sbx.ini" --format json "$3" >"$folder/out"
+    keys=("host = unix://$engine/docker.sock" "image = sbx-test/user")
+    [ "$name" != docker-api ] || keys+=("guest = never")
+    ;;
+runloop)
+    # The double ends when its stdin does, which is when this script ends, however it ends.
+    exec {hold}> >(exec python3 -B "$here/../servers/runloop" --key ak_test --lifetime 600 >"$folder/address")
+    for _ in $(seq 300); do
+        grep -q . "$folder/address" && break
+        sleep 0.1
+    done
+    export SBX_TEST_CONFORM_KEY=ak_test
+    keys=("base_url = $(head -n 1 "$folder/address")" "api_key_env = SBX_TEST_CONFORM_KEY")
+    ;;
+esac
+id=${name%-api}
+printf '%s\n' "[provider $id]" "plugin = $id" "${keys[@]}" >"$folder/sbx.ini"
+
+"$conform" --config "$folder/sbx.ini" --format json "${filters[@]}" "$plugin" >"$folder/out"
 code=$?
+[ -z "${hold:-}" ] || exec {hold}>&-
 grep -v '"verdict": "passed"' "$folder/out"
 [ "$code" -eq 0 ] || exit 1
-missing=0
-for id in $(sed -n "s/^$2: *//p" "$here/offers.txt"); do
+bad=0
+grep -q "^$name:" "$here/offers.txt" || { echo "offers.txt has no line for $name"; bad=1; }
+for id in $(sed -n "s/^$name: *//p" "$here/offers.txt"); do
     grep '"offers"' "$folder/out" | grep -qF "\"$id\"" || {
-        echo "$2 must offer $id"
-        missing=1
+        echo "$name must offer $id"
+        bad=1
     }
 done
-grep -q "^$2:" "$here/offers.txt" || { echo "offers.txt has no line for $2"; missing=1; }
-exit "$missing"
+while read -r number; do
+    grep -qE "^$name is excused from( .*)? $number( |$)" "$here/offers.txt" || {
+        echo "$name is not excused from rule $number"
+        bad=1
+    }
+done < <(grep '"verdict": "skipped"' "$folder/out" | grep -v '/[0-9]* is not offered' |
+    sed 's/.*"number": \([0-9]*\).*/\1/')
+exit "$bad"
