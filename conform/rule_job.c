@@ -269,7 +269,10 @@ static void fed(struct run *run)
     uint64_t next = 0;
     extension_take(run, SBX_EXT_JOB_STDIN, &ops, sizeof ops);
     start_with(&j, "cat", SBX_EXEC_STDIN_OPEN, 0);
-    EXPECT(run, feed_it(&j, &ops, "one ", 0) == SBX_OK && feed_it(&j, &ops, "two", 1) == SBX_OK, "feed failed");
+    sbx_status first = feed_it(&j, &ops, "one ", 0);
+    EXPECT(run, first == SBX_OK, "feed answered %s", status_name(first));
+    sbx_status second = feed_it(&j, &ops, "two", 1);
+    EXPECT(run, second == SBX_OK, "feed of the end answered %s", status_name(second));
     EXPECT(run, code_of(&j) == 0, "cat failed");
     struct call c = {0};
     call_want(&c, output(&j, &c, (struct sbx_output_args){.stream = 1}, &got, &next), SBX_OK);

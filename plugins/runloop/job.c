@@ -5,7 +5,15 @@
  */
 #include "plugins/runloop/tables.h"
 
-enum { HOLD_JOB_S = 25, HOLD_JOB_MS = 40000, GAP_MS = 300, QUIET_MS = 400, COUNT_MS = 5000, FEED_BYTES = 1 << 16 };
+enum {
+    HOLD_JOB_S = 25,
+    HOLD_JOB_MS = 40000,
+    GAP_MS = 300,
+    QUIET_MS = 400,
+    COUNT_MS = 5000,
+    FEED_BYTES = 1 << 16,
+    FEED_GAP_MS = 50
+};
 
 static sbx_status open_job(struct sbx_handle *h, struct sbx_call *call, const char *what, const char *job,
                            struct run *run)
@@ -288,7 +296,7 @@ static sbx_status job_output(struct sbx_handle *h, struct sbx_call *call, const 
 
 /* --- stdin ------------------------------------------------------------------------------------------------------- */
 
-static sbx_status send_body(struct run *run, const char *job, const char *body)
+static sbx_status send_once(struct run *run, const char *job, const char *body, int *taken)
 {
     CLEANUP_JSON struct cJSON *json = NULL;
     char path[512];
@@ -298,11 +306,29 @@ static sbx_status send_body(struct run *run, const char *job, const char *body)
     call_shadow(&inner, &error, run->call);
     const struct api_request request = {.what = run->what, .path = path, .body = body};
     sbx_status status = api_run(&run->h->backend->api, &inner, &request, &json);
-    if (status != SBX_OK)
-        return excuse(run, status, &error, job);
-    if (!json_is_true(json, "success"))
-        return call_fail(run->call, SBX_E_STATE, "job feed: job '%s' takes no more input", job);
-    return SBX_OK;
+    *taken = status == SBX_OK && json_is_true(json, "success");
+    return status == SBX_OK ? SBX_OK : excuse(run, status, &error, job);
+}
+
+/* What has not begun takes nothing either: it is sent again until the job runs, and then once more. */
+static sbx_status send_body(struct run *run, const char *job, const char *body)
+{
+    for (int is_last = 0;;) {
+        CLEANUP_JSON struct cJSON *view = NULL;
+        int taken = 0, ready = 0;
+        sbx_status status = send_once(run, job, body, &taken);
+        if (status == SBX_OK && !taken && !is_last)
+            status = get_view(run, job, &view);
+        if (status != SBX_OK || taken)
+            return status;
+        const char *word = json_text(view, "status");
+        if (is_last || word == NULL || strcmp(word, "completed") == 0)
+            return call_fail(run->call, SBX_E_STATE, "job feed: job '%s' takes no more input", job);
+        is_last = strcmp(word, "queued") != 0;
+        status = call_poll(run->call, NULL, 0, clock_now_ns() + FEED_GAP_MS * MS_NS, &ready);
+        if (status != SBX_OK)
+            return status;
+    }
 }
 
 /* The service carries text alone. A piece ends where a character does. */
