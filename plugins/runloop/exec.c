@@ -37,8 +37,6 @@ static sbx_status check(struct sbx_call *call, const struct sbx_exec_args *args)
         return SBX_OK;
     if (args->shell[0] == '\0' || strlen(args->shell) > SHELL_NAME_MAX)
         return call_fail(call, SBX_E_INVALID, "exec: the name of a shell has 1 to %d bytes", SHELL_NAME_MAX);
-    if (args->in != NULL)
-        return call_fail(call, SBX_E_UNSUPPORTED, "exec: a command of a named shell has no stdin");
     return SBX_OK;
 }
 

@@ -135,11 +135,17 @@ const void *handle_extension(const char *id)
     static const struct {
         const char *id;
         const void *table;
-    } extensions[] = {
-        {SBX_EXT_KEEPALIVE, &keepalive_ops}, {SBX_EXT_SUSPEND, &suspend_ops},   {SBX_EXT_WAIT, &wait_ops},
-        {SBX_EXT_SHELL, &no_table},          {SBX_EXT_JOB, &job_ops},           {SBX_EXT_JOB_STDIN, &job_stdin_ops},
-        {SBX_EXT_ARCHIVE, &archive_ops},     {SBX_EXT_SNAPSHOT, &snapshot_ops}, {SBX_EXT_SSH, &ssh_ops},
-        {SBX_EXT_TUNNEL, &tunnel_ops}};
+    } extensions[] = {{SBX_EXT_KEEPALIVE, &keepalive_ops},
+                      {SBX_EXT_SUSPEND, &suspend_ops},
+                      {SBX_EXT_WAIT, &wait_ops},
+                      {SBX_EXT_SHELL, &no_table},
+                      {SBX_EXT_JOB, &job_ops},
+                      {SBX_EXT_JOB_STDIN, &job_stdin_ops},
+                      {SBX_EXT_ARCHIVE, &archive_ops},
+                      {SBX_EXT_SNAPSHOT, &snapshot_ops},
+                      {SBX_EXT_SSH, &ssh_ops},
+                      {SBX_EXT_TUNNEL, &tunnel_ops},
+                      {SBX_EXT_SHELL_CLOSE, &shell_close_ops}};
     for (size_t i = 0; id != NULL && i < sizeof extensions / sizeof extensions[0]; i++)
         if (strcmp(id, extensions[i].id) == 0)
             return extensions[i].table;

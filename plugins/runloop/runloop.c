@@ -4,9 +4,9 @@
  */
 #include "plugins/runloop/runloop.h"
 
-static const char *const extensions[] = {
-    SBX_EXT_ARCHIVE,  SBX_EXT_JOB, SBX_EXT_JOB_STDIN, SBX_EXT_SHELL, SBX_EXT_KEEPALIVE, SBX_EXT_SUSPEND, SBX_EXT_WAIT,
-    SBX_EXT_SNAPSHOT, SBX_EXT_SSH, SBX_EXT_TUNNEL,    NULL};
+static const char *const extensions[] = {SBX_EXT_ARCHIVE,     SBX_EXT_JOB,       SBX_EXT_JOB_STDIN, SBX_EXT_SHELL,
+                                         SBX_EXT_SHELL_CLOSE, SBX_EXT_KEEPALIVE, SBX_EXT_SUSPEND,   SBX_EXT_WAIT,
+                                         SBX_EXT_SNAPSHOT,    SBX_EXT_SSH,       SBX_EXT_TUNNEL,    NULL};
 
 static void backend_close(struct sbx_backend *b)
 {

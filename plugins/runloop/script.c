@@ -158,6 +158,26 @@ static const char shell_watch[] =
     "k $3; k $3; sleep 1; [ ! -e \"$2\" ] || { rm -f \"$2\"; kill -9 $3; }\n"
     "' sh \"$__sbx_l\" \"$__sbx_f\" $$ </dev/null >/dev/null 2>&1 & echo $!)\n";
 
+/* FNV-1a of the name. */
+void script_shell_mark(const char *shell, char mark[SHELL_MARK + 1])
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *shell != '\0'; shell++)
+        hash = (hash ^ (unsigned char)*shell) * UINT64_C(0x100000001b3);
+    (void)snprintf(mark, SHELL_MARK + 1, "%016" PRIx64, hash);
+}
+
+/* A shell's first command notes which process it is, for those who want to close it. */
+static void put_note(struct buf *text, const char *shell)
+{
+    char mark[SHELL_MARK + 1];
+    script_shell_mark(shell, mark);
+    (void)buf_format(text,
+                     "[ \"${__sbx_p-}\" = $$ ] || { __sbx_p=$$; SBX_SHELL=%s; export SBX_SHELL\n"
+                     "echo \"$$ $(cut -d' ' -f22 /proc/$$/stat)\" >%s%s; } 2>/dev/null\n",
+                     mark, SHELL_NOTE, mark);
+}
+
 /* The command in the named shell itself, whose state it may change. */
 static sbx_status write_shell(const struct script *script, struct sbx_call *call, struct buf *text)
 {
@@ -177,13 +197,18 @@ static sbx_status write_shell(const struct script *script, struct sbx_call *call
         quote_put(text, script->workdir);
         (void)buf_text(text, " 2>/dev/null; }\n");
     }
+    put_note(text, args->shell);
     (void)buf_format(text, "__sbx_t=%s __sbx_w= __sbx_f=/tmp/.%s __sbx_l=", script->name, script->name);
     put_seconds(text, script->limit_ms);
-    (void)buf_format(text, "\n%s%seval ", script->limit_ms == 0 ? "" : shell_watch, merged ? "{ " : "");
+    (void)buf_format(text, "\n%s{ eval ", script->limit_ms == 0 ? "" : shell_watch);
     if (words.failed == 0)
         quote_put(text, words.len > 0 ? words.data : "");
-    (void)buf_format(text, "%s\n__sbx_s=$?; [ -z \"$__sbx_w\" ] || kill \"$__sbx_w\" 2>/dev/null\n",
-                     merged ? "\n} 2>&1" : "");
+    (void)buf_format(text, "\n}%s", merged ? " 2>&1" : "");
+    if (script->input == SCRIPT_STDIN_FILE)
+        (void)buf_format(text, " <~/.%s.in", script->name);
+    (void)buf_text(text, "\n__sbx_s=$?; [ -z \"$__sbx_w\" ] || kill \"$__sbx_w\" 2>/dev/null\n");
+    if (script->input == SCRIPT_STDIN_FILE)
+        (void)buf_format(text, "rm -f ~/.%s.in\n", script->name);
     (void)buf_format(text,
                      "if [ -e \"$__sbx_f\" ]; then rm -f \"$__sbx_f\"; __sbx_w=time; else __sbx_w=e$__sbx_s; fi\n"
                      "printf '\\036%%s %%s\\037' \"$__sbx_t\" \"$__sbx_w\"%s\n(exit \"$__sbx_s\")\n",

@@ -25,4 +25,10 @@ void script_write_loader(const char *name, int in_shell, struct buf *text);
 /* Ends every process that a wrapper of that name has started and that is still there. */
 void script_write_sweep(const char *name, struct buf *text);
 
+/* What a named shell is known by in a devbox: the variable SBX_SHELL of its commands, and the end of its note's name.
+ */
+#define SHELL_NOTE "/tmp/.sbx-shell-"
+enum { SHELL_MARK = 16 };
+void script_shell_mark(const char *shell, char mark[SHELL_MARK + 1]);
+
 #endif /* SBX_RUNLOOP_SCRIPT_H */

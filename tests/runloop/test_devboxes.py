@@ -190,6 +190,37 @@ class Commands(provider.TestCase):
         self.eventually(lambda: self.must("exec", box, "--", "sh", "-c", "pgrep -fc '^sleep 4712' || true") == b"0\n")
         self.assertEqual(self.sbx("job", "info", box, "exe_nosuch").code, 125)
 
+    def test_a_named_shell_is_closed_with_all_that_it_started(self):
+        box = self.devbox()
+        self.must("shell", box, "s", "A=1; (setsid sleep 4713 >/dev/null 2>&1 &); sleep 4713 >/dev/null 2>&1 &")
+        self.must("shell", box, "other", "B=2")
+        self.must("shell", "--close", box, "s")
+        count = ("exec", box, "--", "sh", "-c", "pgrep -fc '^sleep 4713' || true")
+        self.eventually(lambda: self.must(*count) == b"0\n", 60)
+        for name in ("s", "never"):
+            done = self.sbx("shell", "--close", box, name)
+            self.assertEqual(done.code, 125)
+            self.assertIn(f"no such shell '{name}'", done.err)
+        self.assertEqual(self.must("shell", box, "s", "echo \"<$A>\""), b"<>\n")
+        self.assertEqual(self.must("shell", box, "other", "echo $B"), b"2\n")
+
+    def test_a_busy_shell_is_closed_and_its_command_says_so(self):
+        box = self.devbox()
+        client = subprocess.Popen([provider.SBXCTL, "shell", box, "s", "touch begun; sleep 4714"],
+                                  env=self.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.eventually(lambda: self.sbx("exec", box, "--", "test", "-e", "begun").code == 0, 60)
+        self.must("shell", "--close", box, "s")
+        _, said = client.communicate(timeout=60)
+        self.assertEqual(client.returncode, 125)
+        self.assertIn("the shell 's' ended", said.decode())
+
+    def test_a_command_of_a_shell_reads_its_own_input(self):
+        box = self.devbox()
+        self.must("shell", "-i", box, "s", "read -r A; read -r B", data=b"one\ntwo\n")
+        self.assertEqual(self.must("shell", box, "s", "echo $A $B; cat", data=b"three\n"), b"one two\nthree\n")
+        self.assertEqual(self.must("shell", box, "s", "cat"), b"")
+        self.assertEqual(self.must("exec", box, "--", "sh", "-c", "ls -A ~ | grep -c sbx- || true"), b"0\n")
+
     def test_files_tell_the_four_errors_apart(self):
         box, target = self.devbox(), os.path.join(self.folder, "f")
         self.must("exec", box, "--", "sh", "-c", "mkdir d; echo x >closed; chmod 0 closed; mkfifo pipe")
