@@ -75,6 +75,7 @@ struct guest {
     int ready_fd;
     int lifeline_fd;
     int any_peer;
+    int put_in;    /* peers that were put into the sandbox from outside are served, too */
     int keep_caps; /* root's commands keep what capabilities the container has */
     const char *workdir;
 

@@ -93,19 +93,28 @@ static void wait_for(struct guest *g, struct watch *w)
         *w->got[i] = w->fds[i].revents;
 }
 
-static void accept_one(struct guest *g)
+/* Who is outside of our pid namespace; or who was put into it from there, as no process of the sandbox can be: what is
+ * left by its parent becomes a child of ours, or of a keeper. */
+static int is_served(const struct guest *g, int fd)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
+    if (g->any_peer)
+        return 1;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
+        return 0;
+    return peer.pid == 0 || (g->put_in && peer.uid == 0 && tree_parent(peer.pid) == 0);
+}
+
+static void accept_one(struct guest *g)
+{
     CLEANUP_FD int fd = accept4(g->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
             g->accept_after_ns = clock_now_ns() + ACCEPT_PAUSE_NS;
         return;
     }
-    if (!g->any_peer && (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid != 0))
-        return;
-    if (conn_open(g, fd, fd) != NULL)
+    if (is_served(g, fd) && conn_open(g, fd, fd) != NULL)
         (void)steal_fd(&fd);
 }
 

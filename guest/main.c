@@ -21,6 +21,7 @@
 #include "guest/chore.h"
 #include "guest/guest.h"
 #include "guest/meet.h"
+#include "guest/relay.h"
 #include "guest/tree.h"
 #include "guest/user.h"
 
@@ -30,6 +31,7 @@ struct arguments {
     const char *user_name;
     const char *home;
     const char *meet;
+    const char *listen;
     int64_t lifetime_ms;
     int make_workdir;
 };
@@ -81,7 +83,11 @@ static int take_value(struct arguments *a, const char *name, const char *value)
     const struct {
         const char *name;
         const char **to;
-    } texts[] = {{"--user", &a->user}, {"--user-name", &a->user_name}, {"--home", &a->home}, {"--meet", &a->meet}};
+    } texts[] = {{"--user", &a->user},
+                 {"--user-name", &a->user_name},
+                 {"--home", &a->home},
+                 {"--meet", &a->meet},
+                 {"--listen", &a->listen}};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(name, texts[i].name) == 0) {
             *texts[i].to = value;
@@ -124,8 +130,9 @@ static int parse(int argc, char **argv, struct arguments *a)
             return usage("bad value of", argv[i]);
         i++;
     }
-    if ((a->g.listen_fd >= 0) + (a->meet != NULL) + a->g.stdio != 1)
-        return usage("exactly one is needed of", "--listen-fd --meet --stdio");
+    if ((a->g.listen_fd >= 0) + (a->meet != NULL) + (a->listen != NULL) + a->g.stdio != 1)
+        return usage("exactly one is needed of", "--listen-fd --meet --listen --stdio");
+    a->g.put_in = a->listen != NULL;
     return 0;
 }
 
@@ -235,6 +242,8 @@ static int serve(struct arguments *a)
         return fail(g->workdir);
     if (a->meet != NULL && meet_take(g, a->meet) != 0)
         return fail(a->meet);
+    if (a->listen != NULL && meet_listen(g, a->listen) != 0)
+        return fail(a->listen);
     if (settle_descriptors(g) != 0)
         return fail("descriptors");
     g->null_fd = open_null();
@@ -252,6 +261,8 @@ int main(int argc, char **argv)
 #endif
     if (argc == 2 && strcmp(argv[1], "version") == 0)
         return printf("sbx-guest %s\n", SBX_VERSION) < 0;
+    if (argc == 3 && strcmp(argv[1], "relay") == 0)
+        return relay_main(argv[2]);
     if (argc >= 2 && chore_is(argv[1]))
         return chore_main(argc, argv);
     int bad = parse(argc, argv, &a);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -37,18 +36,40 @@ static int take_fds(int fd, int *fds)
     return 0;
 }
 
-int meet_take(struct guest *g, const char *path)
+int meet_name(const char *path, struct sockaddr_un *name)
 {
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int fds[MEET_FDS] = {-1, -1};
     size_t len = strlen(path);
-    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (len >= sizeof name.sun_path) {
+    *name = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (len >= sizeof name->sun_path) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    memcpy(name.sun_path, path, len + 1);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&name, sizeof name) != 0 || take_fds(fd, fds) != 0)
+    memcpy(name->sun_path, path, len + 1);
+    return 0;
+}
+
+int meet_listen(struct guest *g, const char *path)
+{
+    struct sockaddr_un name;
+    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || meet_name(path, &name) != 0)
+        return -1;
+    mode_t before = umask(0177);
+    int bound = bind(fd, (const struct sockaddr *)&name, sizeof name);
+    (void)umask(before);
+    if (bound != 0 || listen(fd, GUEST_MAX_CONNECTIONS) != 0)
+        return -1;
+    g->listen_fd = steal_fd(&fd);
+    return 0;
+}
+
+int meet_take(struct guest *g, const char *path)
+{
+    struct sockaddr_un name;
+    int fds[MEET_FDS] = {-1, -1};
+    CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || meet_name(path, &name) != 0 || connect(fd, (const struct sockaddr *)&name, sizeof name) != 0 ||
+        take_fds(fd, fds) != 0)
         return -1;
     g->listen_fd = fds[0];
     g->lifeline_fd = fds[1];

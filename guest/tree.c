@@ -81,6 +81,12 @@ uint64_t tree_start_tick(pid_t pid)
     return read_process(pid, &p) != 0 ? 0 : p.tick;
 }
 
+pid_t tree_parent(pid_t pid)
+{
+    struct process p;
+    return read_process(pid, &p) != 0 ? -1 : p.parent;
+}
+
 int tree_has_child(pid_t pid, pid_t but)
 {
     char path[64], text[64];

@@ -52,6 +52,8 @@ int tree_has_child(pid_t pid, pid_t but);
 
 /* When a process began, in clock ticks since boot; 0: unknown. */
 uint64_t tree_start_tick(pid_t pid);
+/* Its parent; 0: outside of our pid namespace; -1: unknown. */
+pid_t tree_parent(pid_t pid);
 /* Processes that /proc shows. */
 uint64_t tree_count(void);
 

@@ -7,6 +7,7 @@
 
 #include "plugins/common/guest_socket.h"
 #include "plugins/docker/api.h"
+#include "plugins/docker/inject.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -16,6 +17,7 @@
 #include <time.h>
 
 enum { START_MS = 60000, LOOK_MS = 500, ABORT_MS = 10000, LATE_MS = 800, TWIN_POLL_MS = 20, IMAGE_LIMIT = 8 << 20 };
+enum { END_LOOKS = 50, END_LOOK_MS = 40 };
 
 static void close_one(int *fd)
 {
@@ -91,7 +93,7 @@ static sbx_status make_entry(struct making *m)
         return status;
     if (m->name[0] == '\0')
         (void)snprintf(m->name, sizeof m->name, "sbx-%s", m->key);
-    if (m->api)
+    if (m->api || m->relay)
         return SBX_OK;
     CLEANUP_FD int box_fd = openat(m->entry_fd, "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     m->listen_fd = box_fd < 0 ? -1 : guest_socket_listen(box_fd, "sock");
@@ -135,6 +137,8 @@ static sbx_status write_entry(struct making *m)
         error = folder_write(m->entry_fd, "id", m->id, strlen(m->id));
     if (error == 0 && m->api)
         error = write_api(m);
+    if (error == 0 && m->relay)
+        error = folder_write(m->entry_fd, "relay", "", 0);
     if (error == 0 && number[0] != '\0')
         error = folder_write(m->entry_fd, "expires", number, strlen(number));
     return error == 0 ? SBX_OK : call_fail_errno(m->call, error, "create: '%s/%s'", m->b->entries.path, m->key);
@@ -190,6 +194,14 @@ static sbx_status post_create(struct making *m, struct sbx_call *call)
     return status;
 }
 
+/* Whether the daemon sees no file of this machine, or not where we see it. */
+static int is_elsewhere(sbx_status status, const struct sbx_error *error)
+{
+    return (status == SBX_E_INVALID || status == SBX_E_FAILED) &&
+           (strstr(error->message, "bind source path does not exist") != NULL ||
+            strstr(error->message, ": no such file or directory") != NULL);
+}
+
 /* SBX_E_EXISTS: the name is taken; where there is a token the error is not filled. */
 static sbx_status make_container(struct making *m)
 {
@@ -197,6 +209,13 @@ static sbx_status make_container(struct making *m)
     struct sbx_call inner;
     call_shadow(&inner, &error, m->call);
     sbx_status status = post_create(m, &inner);
+    if (!m->api && !m->relay && is_elsewhere(status, &error)) {
+        m->relay = 1;
+        close_one(&m->lifeline[0]);
+        close_one(&m->lifeline[1]);
+        call_shadow(&inner, &error, m->call);
+        status = post_create(m, &inner);
+    }
     if (status == SBX_E_STATE && m->args.client_token != NULL)
         return SBX_E_EXISTS; /* perhaps it is this token's own: attach_twin finds out, and fills the error */
     if (status == SBX_E_STATE)
@@ -284,7 +303,18 @@ static sbx_status meet_guest(struct making *m)
     return status;
 }
 
-/* --- without a guest ---------------------------------------------------------------------------------------------- */
+/* --- where nothing can be bound into the container, and without a guest ------------------------------------------- */
+
+/* Ends the tunnel but not its connection, which only `*line` holds then: TLS would say farewell on it otherwise. */
+static int keep_connection(struct http_tunnel *tunnel, int *line)
+{
+    CLEANUP_FD int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    *line = nothing < 0 ? -1 : fcntl(http_tunnel_fd(tunnel), F_DUPFD_CLOEXEC, 0);
+    if (*line >= 0 && dup3(nothing, http_tunnel_fd(tunnel), O_CLOEXEC) < 0)
+        close_one(line);
+    http_tunnel_close(tunnel);
+    return *line >= 0 ? 0 : -1;
+}
 
 /* The connection to the input of what keeps the container alive: with it, it ends. */
 static sbx_status attach_input(struct making *m)
@@ -299,19 +329,44 @@ static sbx_status attach_input(struct making *m)
         status = engine_refused("create", &reply, m->call);
     if (status != SBX_OK)
         return status;
-    m->lifeline[1] = fcntl(http_tunnel_fd(tunnel), F_DUPFD_CLOEXEC, 0);
-    http_tunnel_close(tunnel);
-    return m->lifeline[1] >= 0 ? SBX_OK : call_fail_errno(m->call, errno, "create: the sandbox's lifeline");
+    return keep_connection(tunnel, &m->lifeline[1]) == 0
+               ? SBX_OK
+               : call_fail_errno(m->call, errno, "create: the sandbox's lifeline");
 }
 
 static sbx_status start(struct making *m)
 {
     sbx_status status = SBX_OK;
-    if (m->api && (m->args.flags & SBX_CREATE_BOUND) != 0)
+    if (m->relay && m->b->settings.read_only && !inject_has_volume(m->b))
+        return call_fail(m->call, SBX_E_UNSUPPORTED,
+                         "create: podman's service on another machine cannot make read-only sandboxes");
+    if (m->relay)
+        status = inject_program(m->b, m->id, m->call);
+    if (status == SBX_OK && (m->api || m->relay) && (m->args.flags & SBX_CREATE_BOUND) != 0)
         status = attach_input(m);
     if (status == SBX_OK)
         status = engine_do(&m->b->engine, m->call, "create", "POST", "/containers/%s/start", m->id);
-    return status == SBX_OK && !m->api ? meet_guest(m) : status;
+    return status == SBX_OK && !m->api && !m->relay ? meet_guest(m) : status;
+}
+
+/* The first answer of a guest. One behind a relay that ended at once has left no other word. */
+static sbx_status greet(struct making *m, struct sbx_handle *h)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, m->call);
+    sbx_status status = guest_hello(h->link, &inner);
+    for (int i = 0; m->relay && status != SBX_OK && i < END_LOOKS; i++) {
+        int ready = 0;
+        sbx_status running = check_running(m);
+        if (running == SBX_OK)
+            running = call_poll(m->call, NULL, 0, clock_now_ns() + END_LOOK_MS * MS_NS, &ready);
+        if (running != SBX_OK)
+            return running;
+    }
+    if (status != SBX_OK)
+        call_pass_error(m->call, &error);
+    return status;
 }
 
 /* Waits for the working directory, which the container's first process makes. */
@@ -411,7 +466,7 @@ static sbx_status make(struct making *m, struct sbx_handle **out)
     if (status == SBX_OK && h->link == NULL && !h->api)
         status = call_fail(m->call, SBX_E_GONE, "create: '%s/%s' was taken away meanwhile", m->b->entries.path, m->key);
     if (status == SBX_OK)
-        status = h->api ? make_workdir(m, h) : guest_hello(h->link, m->call);
+        status = h->api ? make_workdir(m, h) : greet(m, h);
     if (status == SBX_OK && m->lifeline[1] >= 0)
         status = lifelines_keep(&m->b->lifelines, m->id, &m->lifeline[1], m->call);
     if (status == SBX_OK)
@@ -427,6 +482,7 @@ sbx_status create_container(struct sbx_backend *b, struct sbx_call *call, const 
     CLEANUP(making_finish)
     struct making m = {.b = b, .call = call, .entry_fd = -1, .listen_fd = -1, .meet_fd = -1, .lifeline = {-1, -1}};
     m.api = b->settings.guest_use == GUEST_NEVER;
+    m.relay = !m.api && b->settings.socket == NULL;
     sbx_status status = sbx_take(&m.args, sizeof m.args, args);
     if (status != SBX_OK)
         return call_fail(call, status, "create: arguments of a newer version");

@@ -27,7 +27,8 @@ struct making {
     int listen_fd; /* the guest's */
     int meet_fd;   /* where it asks for that */
     int lifeline[2];
-    int api; /* without a guest */
+    int api;   /* without a guest */
+    int relay; /* nothing of this machine can be bound into it */
     char id[CONTAINER_ID_SIZE];
     int is_lost; /* it was asked for, and whether it was made is not known */
 };

@@ -3,6 +3,7 @@
  * handle.c - one container, as its handle has it: commands and files are the guest's, its life is the daemon's.
  */
 #include "plugins/docker/api.h"
+#include "plugins/docker/inject.h"
 
 #include "plugins/common/guest_socket.h"
 
@@ -69,7 +70,9 @@ static sbx_status open_link(struct sbx_handle *h, int entry_fd, struct sbx_call 
         return call_fail_errno(call, error, "sandbox %s: its variables", h->id);
     sbx_status status = split_envs(&text, &envs, call);
     const struct guest_link_options options = {.connect = connect_guest, .user = h, .envs = &envs};
-    if (status == SBX_OK)
+    if (status == SBX_OK && entry_has(entry_fd, "relay"))
+        status = inject_relay(h, &envs, call);
+    else if (status == SBX_OK)
         h->link = guest_open(&options);
     free((void *)(uintptr_t)envs.items);
     return status == SBX_OK && h->link == NULL ? call_fail(call, SBX_E_NO_MEMORY, "sandbox: no memory") : status;
@@ -112,7 +115,7 @@ static void handle_release(struct sbx_handle *h)
 int handle_is_dead(const struct sbx_backend *b, const char *key)
 {
     CLEANUP_FD int entry_fd = entry_open(&b->entries, key);
-    if (entry_fd >= 0 && entry_has(entry_fd, "api"))
+    if (entry_fd >= 0 && (entry_has(entry_fd, "api") || entry_has(entry_fd, "relay")))
         return 0;
     CLEANUP_FD int box_fd = entry_fd < 0 ? -1 : openat(entry_fd, "box", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP_FD int fd = -1;

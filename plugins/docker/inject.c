@@ -17,13 +17,16 @@ enum {
     BODY_LIMIT = 1 << 20,
     SHARE = 32,
     NAME_SIZE = 48,
+    PAUSE_MS = 30000,
+    LOOK_MS = 50,
     NOISE_MAX = 1 << 20
 };
 #define DIRECTORY_DEFAULT "/workspace"
 
 /* --- the program ------------------------------------------------------------------------------------------------- */
 
-/* An archive of the program under a name that its content makes, so that another version is another file. */
+/* An archive of the program under that name, or without one under one that its content makes, so that another version
+ * is another file. */
 static int pack(int from, int to, char name[NAME_SIZE])
 {
     static const char zeros[3 * TARBALL_BLOCK];
@@ -40,7 +43,8 @@ static int pack(int from, int to, char name[NAME_SIZE])
         if (folder_write_all(to, piece, (size_t)n) != 0)
             return -1;
     }
-    (void)snprintf(name, NAME_SIZE, "./.sbx-guest-%016" PRIx64, hash);
+    if (name[0] == '\0')
+        (void)snprintf(name, NAME_SIZE, "./.sbx-guest-%016" PRIx64, hash);
     tarball_head(head, name, 0555, 0, 0, size);
     return n == 0 && folder_write_all(to, zeros, tarball_tail(size)) == 0 &&
                    pwrite(to, head, sizeof head, 0) == sizeof head
@@ -68,6 +72,7 @@ static sbx_status put_program(struct sbx_handle *h, struct sbx_call *call, char 
     struct sbx_error error;
     struct sbx_call inner;
     char path[160];
+    name[0] = '\0';
     if (from < 0 || to < 0 || pack(from, to, name) != 0)
         return call_fail_errno(call, errno, "attach: the guest '%s'", program);
     call_shadow(&inner, &error, call);
@@ -83,6 +88,27 @@ static sbx_status put_program(struct sbx_handle *h, struct sbx_call *call, char 
     if (status != SBX_OK)
         call_pass_error(call, &error);
     return status;
+}
+
+int inject_has_volume(const struct sbx_backend *b)
+{
+    return !b->engine.is_podman;
+}
+
+sbx_status inject_program(struct sbx_backend *b, const char *id, struct sbx_call *call)
+{
+    const char *program = b->settings.guest;
+    CLEANUP_FD int from = open(program, O_RDONLY | O_CLOEXEC);
+    CLEANUP_FD int to = memfd_create("sbx-guest", MFD_CLOEXEC);
+    int in_volume = inject_has_volume(b);
+    char path[160], name[NAME_SIZE] = "." INJECT_PROGRAM;
+    if (in_volume)
+        (void)snprintf(name, sizeof name, "./guest");
+    if (from < 0 || to < 0 || pack(from, to, name) != 0)
+        return call_fail_errno(call, errno, "create: the guest '%s'", program);
+    (void)snprintf(path, sizeof path, "/containers/%s/archive?path=%s", id, in_volume ? INJECT_VOLUME : "%2F");
+    const struct engine_request request = {.what = "create", .method = "PUT", .path = path, .upload = 1, .body_fd = to};
+    return engine_run(&b->engine, call, &request, NULL);
 }
 
 /* /workspace if it is there, else what the image says. Asked when the guest is needed: a daemon that cannot say it must
@@ -135,6 +161,37 @@ static void put_words(struct buf *body, const char *const *words)
     }
 }
 
+/* Runs a program that speaks the guest's protocol on its standard streams, as the container's root. */
+static sbx_status run_guest(struct sbx_handle *h, struct sbx_call *call, const char *const *words,
+                            struct guest_stream *out)
+{
+    CLEANUP_BUF struct buf body;
+    buf_init(&body, BODY_LIMIT);
+    (void)buf_text(&body,
+                   "{\"AttachStdin\":true,\"AttachStdout\":true,\"AttachStderr\":true,\"User\":\"0:0\",\"Cmd\":[");
+    put_words(&body, words);
+    (void)buf_text(&body, "]}");
+    struct stream *stream = body.failed == 0 ? calloc(1, sizeof *stream) : NULL;
+    if (stream == NULL)
+        return call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
+    sbx_status status = stream_open(stream, &h->backend->engine, call, h->id, body.data, 0);
+    if (status != SBX_OK) {
+        free(stream);
+        return status;
+    }
+    *out = (struct guest_stream){.fd = http_tunnel_fd(stream->tunnel),
+                                 .user = stream,
+                                 .read = guest_read,
+                                 .write = guest_write,
+                                 .close = guest_end};
+    return SBX_OK;
+}
+
+static sbx_status gone(const struct sbx_handle *h, struct sbx_call *call)
+{
+    return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id);
+}
+
 static sbx_status open_guest(void *user, struct sbx_call *call, struct guest_stream *out)
 {
     struct sbx_handle *h = user;
@@ -145,29 +202,62 @@ static sbx_status open_guest(void *user, struct sbx_call *call, struct guest_str
         status = put_program(h, call, name);
     if (status != SBX_OK)
         return status;
-    CLEANUP_BUF struct buf body;
     const char *const words[] = {
         name + 1, "serve", "--stdio", "--keep-caps", "--workdir", directory, h->user[0] != '\0' ? "--user" : NULL,
         h->user,  NULL};
-    buf_init(&body, BODY_LIMIT);
-    (void)buf_text(&body,
-                   "{\"AttachStdin\":true,\"AttachStdout\":true,\"AttachStderr\":true,\"User\":\"0:0\",\"Cmd\":[");
-    put_words(&body, words);
-    (void)buf_text(&body, "]}");
-    struct stream *stream = body.failed == 0 ? calloc(1, sizeof *stream) : NULL;
-    if (stream == NULL)
-        return call_fail(call, SBX_E_NO_MEMORY, "attach: no memory");
-    status = stream_open(stream, &h->backend->engine, call, h->id, body.data, 0);
-    if (status != SBX_OK) {
-        free(stream);
-        return status == SBX_E_NOT_FOUND ? call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", h->id) : status;
+    status = run_guest(h, call, words, out);
+    return status == SBX_E_NOT_FOUND ? gone(h, call) : status;
+}
+
+/* What becomes of a container of ours that takes no commands: GONE, or STATE while the daemon has paused it, as it does
+ * for a snapshot. */
+static sbx_status why_not(const struct sbx_handle *h, struct sbx_call *call)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    CLEANUP(container_finish) struct container c = {0};
+    call_shadow(&inner, &error, call);
+    sbx_status status = container_inspect(h->backend, &inner, "attach", h->id, &c);
+    if (status != SBX_OK)
+        return status == SBX_E_NOT_FOUND ? SBX_E_GONE : status;
+    if (strcmp(c.state, "paused") == 0)
+        return SBX_E_STATE;
+    int state = container_state(h->backend, &c);
+    return state == SBX_STATE_STOPPED || state == SBX_STATE_FAILED ? SBX_E_GONE : SBX_OK;
+}
+
+static sbx_status open_relay(void *user, struct sbx_call *call, struct guest_stream *out)
+{
+    static const char *const words[] = {INJECT_PROGRAM, "relay", INJECT_SOCKET, NULL};
+    struct sbx_handle *h = user;
+    struct sbx_error error;
+    struct sbx_call inner;
+    int64_t end_ns = clock_now_ns() + PAUSE_MS * MS_NS;
+    for (;;) {
+        int ready = 0;
+        call_shadow(&inner, &error, call);
+        sbx_status status = run_guest(h, &inner, words, out);
+        sbx_status why = status == SBX_E_STATE || status == SBX_E_FAILED ? why_not(h, call) : SBX_OK;
+        if (status == SBX_E_NOT_FOUND || why == SBX_E_GONE)
+            return gone(h, call);
+        int is_paused = status == SBX_E_STATE && (why == SBX_E_STATE || why == SBX_OK); /* it may be over by now */
+        if (is_paused && clock_now_ns() < end_ns) {
+            status = call_poll(call, NULL, 0, clock_now_ns() + LOOK_MS * MS_NS, &ready);
+            if (status != SBX_OK)
+                return status;
+            continue;
+        }
+        if (status != SBX_OK)
+            call_pass_error(call, &error);
+        return status;
     }
-    *out = (struct guest_stream){.fd = http_tunnel_fd(stream->tunnel),
-                                 .user = stream,
-                                 .read = guest_read,
-                                 .write = guest_write,
-                                 .close = guest_end};
-    return SBX_OK;
+}
+
+sbx_status inject_relay(struct sbx_handle *h, const struct sbx_kvs *envs, struct sbx_call *call)
+{
+    const struct guest_link_options options = {.open = open_relay, .user = h, .share = SHARE, .envs = envs};
+    h->link = guest_open(&options);
+    return h->link != NULL ? SBX_OK : call_fail(call, SBX_E_NO_MEMORY, "sandbox: no memory");
 }
 
 /* --- the handle -------------------------------------------------------------------------------------------------- */

@@ -3,10 +3,11 @@
  * plan.c - what a create asks for, and how the daemon is told.
  */
 #include "plugins/docker/create.h"
+#include "plugins/docker/inject.h"
 
 #include <inttypes.h>
 
-#define GUEST_PATH "/.sbx/guest"
+#define GUEST_PATH INJECT_PROGRAM
 #define BOX_PATH   "/.sbx/run"
 enum { BODY_LIMIT = 8 << 20 };
 
@@ -86,8 +87,6 @@ static sbx_status check_image(const char *image, struct sbx_call *call)
 static sbx_status check_guest(const struct making *m)
 {
     const struct settings *s = &m->b->settings;
-    if (m->api && (m->args.flags & SBX_CREATE_BOUND) != 0 && s->ca != NULL)
-        return call_fail(m->call, SBX_E_UNSUPPORTED, "create: over TLS only a guest binds a sandbox to this process");
     if (!m->api && access(s->guest, R_OK) != 0)
         return call_fail(m->call, SBX_E_UNAVAILABLE, "create: the guest is missing: '%s'; set the key `guest`",
                          s->guest);
@@ -137,6 +136,12 @@ static void put_argument(struct buf *body, const char *name, const char *value)
 
 #define MAKE_WORKDIR "[ -d \"$2\" ] || { mkdir -p \"$2\" && { [ -z \"$3\" ] || chown \"$3\" \"$2\"; }; }\n"
 
+/* The container ends when the one connection to its input does. */
+static void put_lifeline(struct buf *body)
+{
+    (void)buf_text(body, ",\"OpenStdin\":true,\"StdinOnce\":true,\"AttachStdin\":true");
+}
+
 /* Nothing but the end of its lifetime ($1 seconds), and of its input where it is bound to who made it. */
 static void put_idle_command(const struct making *m, struct buf *body)
 {
@@ -149,7 +154,7 @@ static void put_idle_command(const struct making *m, struct buf *body)
     if (m->args.timeout_s != 0)
         (void)snprintf(seconds, sizeof seconds, "%u", m->args.timeout_s);
     if (is_bound)
-        (void)buf_text(body, ",\"OpenStdin\":true,\"StdinOnce\":true,\"AttachStdin\":true");
+        put_lifeline(body);
     (void)buf_text(body, ",\"Entrypoint\":[\"/bin/sh\",\"-c\"");
     put_argument(body, is_bound ? bound : seconds[0] != '\0' ? limited : forever, "sh");
     put_argument(body, seconds, m->workdir);
@@ -160,8 +165,13 @@ static void put_idle_command(const struct making *m, struct buf *body)
 static void put_command(const struct making *m, struct buf *body)
 {
     char ms[32];
+    int has_line = m->relay && (m->args.flags & SBX_CREATE_BOUND) != 0;
+    if (has_line)
+        put_lifeline(body);
     (void)buf_text(body, ",\"Entrypoint\":[\"" GUEST_PATH "\",\"serve\"");
-    put_argument(body, "--meet", BOX_PATH "/meet");
+    put_argument(body, m->relay ? "--listen" : "--meet", m->relay ? INJECT_SOCKET : BOX_PATH "/meet");
+    if (has_line)
+        put_argument(body, "--lifeline-fd", "0");
     put_argument(body, "--workdir", m->workdir);
     put_argument(body, "--keep-caps", NULL);
     if (!m->b->settings.read_only)
@@ -216,7 +226,9 @@ static void put_host(const struct making *m, struct buf *body)
         put_pair(body, ",", "Runtime", s->runtime);
     if (s->read_only)
         (void)buf_text(body, ",\"ReadonlyRootfs\":true,\"Tmpfs\":{\"/tmp\":\"mode=1777\"}");
-    if (!m->api) {
+    if (m->relay && inject_has_volume(m->b))
+        (void)buf_text(body, ",\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"" INJECT_VOLUME "\"}]");
+    if (!m->api && !m->relay) {
         put_mount(body, ",\"Mounts\":[", s->guest, GUEST_PATH);
         put_mount(body, ",", box.failed == 0 ? box.data : "", BOX_PATH);
         (void)buf_text(body, "]");

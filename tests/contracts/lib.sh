@@ -165,6 +165,10 @@ use_engine() {
     folder=$(cat "$SBX_TEST_ENGINE" 2>/dev/null)
     [ -S "$folder/docker.sock" ] || skip "no Docker daemon for tests: ${folder#none: }"
     export DOCKER_HOST=unix://$folder/docker.sock SANDBOX_IMAGE=$SBX_TEST_IMAGE
+    [ -n "${SBX_TEST_TLS:-}" ] || return 0
+    [ -s "$folder/tls/address" ] || skip "openssl is not installed, so the daemon has no certificates"
+    DOCKER_HOST=tcp://$(cat "$folder/tls/address")
+    export DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=$folder/tls
 }
 
 # A double of the Runloop service for this test alone; it ends when its stdin does.

@@ -53,7 +53,7 @@ environment_of_create_is_seen_by_every_exec() {
     new_box --env 'V=a b=c "d"'
     try 0 sh_box 'printf "%s\n" "$V"'
     output 'a b=c "d"'
-    try 0 env -i PATH="$PATH" XDG_RUNTIME_DIR="$T/run" XDG_STATE_HOME="$T/state" ${LD_LIBRARY_PATH+LD_LIBRARY_PATH="$LD_LIBRARY_PATH"} \
+    try 0 env -i PATH="$PATH" ${DOCKER_CERT_PATH+DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH="$DOCKER_CERT_PATH"} XDG_RUNTIME_DIR="$T/run" XDG_STATE_HOME="$T/state" ${LD_LIBRARY_PATH+LD_LIBRARY_PATH="$LD_LIBRARY_PATH"} \
         ${DOCKER_HOST+DOCKER_HOST="$DOCKER_HOST"} \
         ${RUNLOOP_API_KEY+RUNLOOP_API_KEY="$RUNLOOP_API_KEY" RUNLOOP_BASE_URL="$RUNLOOP_BASE_URL"} "$SBXCTL" exec "$BOX" -- sh -c 'printf "%s\n" "$V"'
     output 'a b=c "d"'

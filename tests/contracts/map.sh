@@ -39,8 +39,8 @@ for file in life state snapshot command limits jobs files tools shells tty paral
     done
 done
 while read -r test; do
-    grep -qxF "$test" <<<"$tests" || complain "without_guest.txt: '$test' is no test"
-done < <(grep -v '^#' "$here/without_guest.txt")
+    grep -qxF "$test" <<<"$tests" || complain "without_guest.txt, not_over_tcp.txt: '$test' is no test"
+done < <(grep -hv '^#' "$here/without_guest.txt" "$here/not_over_tcp.txt")
 while read -r test; do
     grep -qxF "$test" <<<"$tests" || grep -q "^$test()" "$here/../docker/cases.sh" || complain "not_on_podman.txt: '$test' is no test"
 done < <(grep -v '^#' "$here/not_on_podman.txt")

@@ -247,7 +247,7 @@ other_peoples_containers_can_be_suspended_and_are_told_apart_when_they_do_not_ru
     try 125 in_box true
     one_error_line
     errors_with 'not running'
-    try 125 sbx exec --detach "$BOX" -- true
+    try 125 sbx job start "$BOX" -- true
     docker rm -f "$THEIRS" >/dev/null
 }
 
@@ -260,7 +260,7 @@ a_read_only_container_of_others_takes_no_guest() {
     try 0 sbx cp "$BOX:/tmp/file" -
     output data
     [ -z "$(docker diff "$THEIRS" | grep guest)" ] || fail "something was put into it"
-    try 125 sbx exec --detach "$BOX" -- true
+    try 125 sbx job start "$BOX" -- true
     printf '[provider docker]\nplugin = docker\nguest = always\n' >"$T/my.ini"
     chmod 600 "$T/my.ini"
     try 125 sbx --config "$T/my.ini" exec "$BOX" -- true
@@ -396,6 +396,114 @@ a_daemon_over_tls_is_checked_and_checks_us() {
         "$(cat "$tls/address")" "$tls/other" >"$T/my.ini"
     try 0 sbx --config "$T/my.ini" run --provider docker -- true
     errors_with 'is not checked'
+}
+
+# far: the daemon, as one of another machine
+far() {
+    local tls
+    tls=$(cat "$SBX_TEST_ENGINE")/tls
+    [ -s "$tls/address" ] || skip "openssl is not installed, so the daemon has no certificates"
+    DOCKER_HOST=tcp://$(cat "$tls/address")
+    export DOCKER_HOST DOCKER_TLS_VERIFY=1 DOCKER_CERT_PATH=$tls
+}
+
+a_container_far_away_has_the_guest_in_a_volume_that_goes_with_it() {
+    local volume
+    far
+    new_box --env SECRET=hush
+    try 0 asked '{{range .Mounts}}{{.Type}} {{.Destination}} {{end}}{{.HostConfig.AutoRemove}}'
+    output 'volume /.sbx true'
+    volume=$(asked '{{range .Mounts}}{{.Name}}{{end}}')
+    docker inspect "$(native)" | grep -q hush && fail "a variable stands in the container's definition"
+    try 0 sh_box 'echo $SECRET; ls -A /.sbx; stat -c "%a %u" /.sbx/sock'
+    printf 'hush\nguest\nsock\n600 0\n' | exact
+    try 0 sbx rm "$BOX"
+    no_container_is_left
+    [ -z "$(docker volume ls -q --filter "name=$volume")" ] || fail "the volume is left"
+}
+
+nobody_inside_is_served_by_a_guest_far_away() {
+    far
+    BOX=$(sbx create --provider docker --image sbx-test/user --user root) || fail "create"
+    need_in_box perl
+    try 0 in_box perl -e 'use Socket; $SIG{PIPE} = "IGNORE"; socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, pack_sockaddr_un("/.sbx/sock")) or die;
+        syswrite S, "x" x 64; print sysread(S, $_, 10) // "reset", "\n"'
+    grep -qxE '0|reset' "$T/out" || fail "it was answered: $(cat "$T/out")"
+    try 1 in_box sh -c '/.sbx/guest relay /.sbx/sock </dev/zero | grep -q .'
+    try 0 in_box true
+}
+
+an_image_far_away_may_be_empty_and_read_only() {
+    far
+    printf '[provider docker]\nplugin = docker\nread_only = yes\n' >"$T/my.ini"
+    chmod 600 "$T/my.ini"
+    BOX=$(sbx --config "$T/my.ini" create --provider docker --image sbx-test/empty) || fail "create"
+    try 0 in_box /.sbx/guest version
+    try 127 sh_box true
+}
+
+an_unknown_user_far_away_is_told() {
+    far
+    try 125 sbx create --provider docker --image sbx-test/busy --user nobody-here
+    one_error_line
+    errors_with nobody-here
+    no_container_is_left
+}
+
+twenty_killed_clients_far_away_leave_nothing() {
+    far
+    killed 20 20
+}
+
+a_connection_that_ends_takes_bound_containers_far_away_with_it() {
+    local with
+    far
+    for with in auto never; do
+        printf '[provider docker]\nplugin = docker\nguest = %s\n' "$with" >"$T/my.ini"
+        chmod 600 "$T/my.ini"
+        new_marker
+        "$SBXCTL" --config "$T/my.ini" run --provider docker -- sleep "$MARK" >/dev/null 2>&1 &
+        marker_seen "$MARK" 1
+        kill -KILL $!
+        wait $! 2>/dev/null
+        marker_gone "$MARK" 10
+        no_container_is_left
+    done
+}
+
+podmans_service_far_away_works() {
+    local folder
+    folder=$(cat "$SBX_TEST_ENGINE")
+    DOCKER_HOST=tcp://$(cat "$folder/tcp")
+    export DOCKER_HOST
+    new_box --env SECRET=hush
+    try 0 sh_box 'echo $SECRET; pwd; ls -A /.sbx'
+    printf 'hush\n/workspace\nguest\nsock\n' | exact
+    echo data >file
+    try 0 sbx cp file "$BOX:file"
+    try 0 sbx job start "$BOX" -- sleep 50
+    try 0 sbx rm "$BOX"
+    new_marker
+    "$SBXCTL" run --provider docker -- sleep "$MARK" >/dev/null 2>&1 &
+    marker_seen "$MARK" 1
+    kill -KILL $!
+    wait $! 2>/dev/null
+    marker_gone "$MARK" 10
+    no_container_is_left
+    printf '[provider docker]\nplugin = docker\nread_only = yes\n' >"$T/my.ini"
+    chmod 600 "$T/my.ini"
+    try 125 sbx --config "$T/my.ini" create --provider docker
+    one_error_line
+    errors_with 'read-only'
+    no_container_is_left
+}
+
+a_daemon_that_sees_other_files_gets_the_guest_over_its_api() {
+    command -v unshare >/dev/null || skip "unshare is not installed"
+    try 0 unshare --mount --propagation private sh -c 'mount -t tmpfs none "$T/run" && chmod 700 "$T/run" && "$@"' sh \
+        "$SBXCTL" run --provider docker --image sbx-test/user -- sh -c 'id -un; ls -A /.sbx'
+    printf 'app\nguest\nsock\n' | exact
+    no_container_is_left
 }
 
 a_route_chooses_between_docker_and_local() {

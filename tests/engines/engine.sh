@@ -7,6 +7,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 mark=$2
 kind=${3:-docker}
+unset DOCKER_HOST DOCKER_CONTEXT DOCKER_TLS_VERIFY DOCKER_CERT_PATH
 START_SECONDS=60
 LIFE_SECONDS=3600 # it ends by itself where nobody comes to end it
 
@@ -40,7 +41,7 @@ cleanup() {
     end_process "$(cat "$folder/docker.pid" 2>/dev/null)" 30
     end_process "$(cat "$folder/exec/containerd/containerd.pid" 2>/dev/null)" 10
     for left in $(pgrep -f "^[^ ]*(conmon|podman) .*$folder/"); do # podman's, which stay for a while after each command
-        end_process "$left" 5
+        kill -KILL "$left" 2>/dev/null
     done
     while read -r left; do
         umount -l "$left" 2>/dev/null
@@ -98,10 +99,12 @@ start_podman() {
         'exit_command_delay = 10' '[network]' "network_config_dir = \"$folder/net\"" >"$folder/containers.conf"
     printf '[storage]\ndriver = "overlay"\nrunroot = "%s/run"\ngraphroot = "%s/data"\n' "$folder" "$folder" >"$folder/storage.conf"
     echo 'unqualified-search-registries = []' >"$folder/registries.conf"
+    echo "127.0.0.1:$((20000 + RANDOM % 10000))" >"$folder/tcp"
     CONTAINERS_CONF=$folder/containers.conf CONTAINERS_STORAGE_CONF=$folder/storage.conf \
         CONTAINERS_REGISTRIES_CONF=$folder/registries.conf TMPDIR=$folder \
-        setsid timeout -k 20 "$LIFE_SECONDS" sh -c 'echo $$ >"$1/docker.pid" && exec podman --tmpdir "$1/tmp" system service \
-            --time=0 "unix://$1/docker.sock"' sh "$folder" </dev/null >"$folder/log" 2>&1 &
+        setsid timeout -k 20 "$LIFE_SECONDS" sh -c 'echo $$ >"$1/docker.pid"
+            podman --tmpdir "$1/tmp" system service --time=0 "tcp://$(cat "$1/tcp")" &
+            exec podman --tmpdir "$1/tmp" system service --time=0 "unix://$1/docker.sock"' sh "$folder" </dev/null >"$folder/log" 2>&1 &
 }
 
 start() {
