@@ -218,6 +218,27 @@ sbx_status devbox_list(struct sbx_backend *b, struct sbx_call *call, const struc
 
 /* --- the end ----------------------------------------------------------------------------------------------------- */
 
+/* The service's answer shows the devbox shut down, as a rule; else it is waited for. */
+static sbx_status await_shutdown(struct sbx_backend *b, struct sbx_call *call, const char *id, const struct cJSON *view)
+{
+    CLEANUP_JSON struct cJSON *now = NULL;
+    int32_t state = devbox_state(json_text(view, "status"));
+    struct sbx_error error;
+    struct sbx_call inner, limited;
+    int own = 0;
+    if (state == SBX_STATE_STOPPED || state == SBX_STATE_FAILED)
+        return SBX_OK;
+    call_shadow(&inner, &error, call);
+    api_limit(&limited, &inner, SHUTDOWN_MS, &own);
+    sbx_status status = devbox_await(b, &limited, "remove", id, "\"shutdown\",\"failure\"", &now);
+    if (status == SBX_OK || status == SBX_E_NOT_FOUND)
+        return SBX_OK;
+    if (status == SBX_E_TIMEOUT && own)
+        return call_fail(call, SBX_E_UNKNOWN, "remove: devbox %s was shut down and has not ended", id);
+    call_pass_error(call, &error);
+    return status;
+}
+
 sbx_status devbox_shutdown(struct sbx_backend *b, struct sbx_call *call, const char *id, int force)
 {
     CLEANUP_JSON struct cJSON *view = NULL;
@@ -229,6 +250,8 @@ sbx_status devbox_shutdown(struct sbx_backend *b, struct sbx_call *call, const c
     const struct api_request request = {
         .what = "remove", .path = path, .body = "{}", .is_safe = 1, .limit_ms = SHUTDOWN_MS};
     sbx_status status = api_run(&b->api, &inner, &request, &view);
+    if (status == SBX_OK)
+        return await_shutdown(b, call, id, view);
     if (status == SBX_E_NOT_FOUND)
         return SBX_OK;
     if (status == SBX_E_BUSY && error.provider_status == 409)
@@ -240,7 +263,6 @@ sbx_status devbox_shutdown(struct sbx_backend *b, struct sbx_call *call, const c
             devbox_state(json_text(now, "status")) == SBX_STATE_STOPPED)
             return SBX_OK;
     }
-    if (status != SBX_OK)
-        call_pass_error(call, &error);
+    call_pass_error(call, &error);
     return status;
 }

@@ -134,7 +134,7 @@ class Requests(provider.TestCase):
         for path in ("*/execute_async", STREAM):
             self.double.fault(path=path, do="hang")
             begin = time.monotonic()
-            done = self.sbx("--deadline", "2", "exec", box, "--", "echo", "x")
+            done = self.sbx("exec", "--deadline", "2", box, "--", "echo", "x")
             self.assertLess(time.monotonic() - begin, 5)
             self.assertNotEqual(done.code, 0)
 
@@ -148,7 +148,7 @@ class Requests(provider.TestCase):
     def test_an_odd_state_is_waited_out_and_never_taken_for_running(self):
         self.double.turn(odd_status="dreaming")
         begin = time.monotonic()
-        done = self.sbx("--deadline", "2", "create", "--provider", "runloop")
+        done = self.sbx("create", "--deadline", "2", "--provider", "runloop")
         self.assertNotEqual(done.code, 0)
         self.assertLess(time.monotonic() - begin, 5)
 
