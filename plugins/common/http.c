@@ -297,6 +297,13 @@ static int add_header(struct curl_slist **headers, const char *line)
     return 0;
 }
 
+void http_headers_free(struct curl_slist *headers)
+{
+    for (struct curl_slist *line = headers; line != NULL; line = line->next)
+        explicit_bzero(line->data, strlen(line->data));
+    curl_slist_free_all(headers);
+}
+
 static int make_headers(const struct http_request *r, struct curl_slist **headers)
 {
     char type[256];
@@ -472,7 +479,7 @@ static sbx_status run(struct http *http, struct worker *worker, struct transfer 
     if (status == SBX_OK)
         status = http_judge(http, t, code, call);
     (void)curl_easy_getinfo(worker->easy, CURLINFO_RESPONSE_CODE, &t->reply->status);
-    curl_slist_free_all(headers);
+    http_headers_free(headers);
     return status;
 }
 
@@ -499,6 +506,8 @@ sbx_status http_run(struct http *http, struct sbx_call *call, const struct http_
 
 void http_reply_finish(struct http_reply *reply)
 {
+    if (reply->body.data != NULL)
+        explicit_bzero(reply->body.data, reply->body.len); /* it may be a key */
     buf_finish(&reply->body);
 }
 

@@ -49,6 +49,8 @@ void http_worker_destroy(struct worker *worker);
 /* One that is idle, or a new one; NULL: no memory. */
 struct worker *http_worker_borrow(struct http *http);
 void http_worker_give_back(struct http *http, struct worker *worker);
+/* The lines may hold credentials: they are overwritten first. */
+void http_headers_free(struct curl_slist *headers);
 /* The request itself; `url` and the headers, which the caller frees, must live as long as the transfer. */
 sbx_status http_set_request(struct transfer *t, const char *url, struct curl_slist **headers);
 /* Waits for libcurl's descriptors and the cancel token, but no longer than until until_ns (0: no such limit) and than

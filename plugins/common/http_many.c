@@ -57,7 +57,7 @@ void http_many_stop(struct http_many *many, size_t slot)
         (void)curl_multi_remove_handle(many->worker->multi, s->transfer.easy);
     }
     s->is_busy = 0;
-    curl_slist_free_all(s->headers);
+    http_headers_free(s->headers);
     s->headers = NULL;
     buf_finish(&s->url);
 }
