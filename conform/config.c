@@ -34,7 +34,8 @@ static int take_pair(void *user, const char *section, const char *name, const ch
     if (strcmp(section, config->wanted) != 0)
         return 1;
     config->found = 1;
-    if (name == NULL || strncmp(name, "x-", 2) == 0)
+    if (name == NULL || strncmp(name, "x-", 2) == 0 || strcmp(name, "record") == 0 || strcmp(name, "replay") == 0 ||
+        strcmp(name, "fault") == 0)
         return 1;
     if (strcmp(name, "plugin") == 0) {
         free(config->plugin);

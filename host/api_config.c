@@ -95,16 +95,25 @@ static void fill_provider(struct border_call *c, struct arena *a, struct instanc
                                  .instance = instance->name,
                                  .plugin = instance->config->plugin,
                                  .is_default = context_default(instance->context) == instance};
-    sbx_status status = loader_load((const char *const *)config->plugin_paths, instance->config->plugin,
-                                    instance->context->log, &plugin, &error);
+    sbx_status status = SBX_OK;
+    if (instance->config->replay != NULL) {
+        out->path = instance->config->replay;
+        out->version = "replay";
+        out->summary = "a recorded session";
+    } else {
+        status = loader_load((const char *const *)config->plugin_paths, instance->config->plugin,
+                             instance->context->log, &plugin, &error);
+    }
     if (status != SBX_OK) {
         out->problem = arena_text(a, error.message);
         return;
     }
-    out->path = plugin->path;
-    out->version = plugin->descriptor.version;
-    out->summary = plugin->descriptor.summary;
-    fill_keys(a, plugin, out);
+    if (plugin != NULL) {
+        out->path = plugin->path;
+        out->version = plugin->descriptor.version;
+        out->summary = plugin->descriptor.summary;
+        fill_keys(a, plugin, out);
+    }
     c->subject = instance->name;
     status = border_open(c, instance);
     if (status == SBX_OK) {

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "host/error.h"
 #include "host/loader.h"
+#include "host/record.h"
 
 #include <string.h>
 #include <sys/auxv.h>
@@ -27,6 +28,9 @@ void config_destroy(struct config *config)
     for (size_t i = 0; i < config->instance_count; i++) {
         free(config->instances[i].name);
         free(config->instances[i].plugin);
+        free(config->instances[i].record);
+        free(config->instances[i].replay);
+        free(config->instances[i].faults);
         config_pairs_destroy(config->instances[i].pairs, config->instances[i].pair_count);
     }
     for (size_t i = 0; i < config->route_count; i++) {
@@ -225,6 +229,14 @@ static void check_instance(const struct config *config, const struct config_inst
 {
     struct sbx_error error = {.size = sizeof error};
     const struct loader_plugin *plugin = NULL;
+    struct replay *replay = NULL;
+    if (instance->replay != NULL) { /* nobody is asked, so nothing else has to be right */
+        if (replay_open(instance->replay, &replay, &error) != SBX_OK)
+            finding_add(findings, instance->file, instance->line, NULL, "[provider %s]: %s", instance->name,
+                        error.message);
+        replay_close(replay);
+        return;
+    }
     sbx_status status = loader_load((const char *const *)config->plugin_paths, instance->plugin, NULL, &plugin, &error);
     if (status != SBX_OK) {
         finding_add(findings, instance->file, instance->line, NULL, "[provider %s]: %s", instance->name, error.message);

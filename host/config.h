@@ -5,6 +5,7 @@
 #ifndef SBX_HOST_CONFIG_H
 #define SBX_HOST_CONFIG_H
 
+#include "host/fault.h"
 #include "host/log.h"
 #include "sbx.h"
 
@@ -23,6 +24,10 @@ struct config_instance { /* [provider NAME], or an installed plugin when no file
     uint32_t line;
     struct config_pair *pairs; /* for the plugin: host keys (plugin, x-...) removed, order and repeats kept */
     size_t pair_count;
+    char *record; /* files; NULL: none */
+    char *replay;
+    struct fault_rule *faults;
+    size_t fault_count;
 };
 struct config_route { /* [route NAME]: first match wins */
     char *name;

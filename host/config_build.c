@@ -40,7 +40,11 @@ static const struct sbx_config_key route_keys[CONFIG_ROUTE_KEYS] = {
 };
 static setter *const route_setters[CONFIG_ROUTE_KEYS] = {set_image, set_label, set_require, set_use};
 static const struct sbx_config_key provider_keys[] = {
+    KEY("fault", SBX_KEY_STRING, SBX_KEY_REPEAT, NULL,
+        "which calls are late, fail or are cut off, such as exec nth=2 error=unavailable"),
     KEY("plugin", SBX_KEY_STRING, SBX_KEY_REQUIRED, NULL, "id of the plugin that serves this instance"),
+    KEY("record", SBX_KEY_PATH, 0, NULL, "file that keeps every call and its answer"),
+    KEY("replay", SBX_KEY_PATH, 0, NULL, "such a file, which answers in the place of the provider"),
 };
 
 const struct sbx_config_key *config_host_keys(const char *section, size_t *count)
@@ -49,8 +53,9 @@ const struct sbx_config_key *config_host_keys(const char *section, size_t *count
         const char *section;
         const struct sbx_config_key *keys;
         size_t count;
-    } all[] = {
-        {"sbx", sbx_keys, CONFIG_SBX_KEYS}, {"provider", provider_keys, 1}, {"route", route_keys, CONFIG_ROUTE_KEYS}};
+    } all[] = {{"sbx", sbx_keys, CONFIG_SBX_KEYS},
+               {"provider", provider_keys, sizeof provider_keys / sizeof provider_keys[0]},
+               {"route", route_keys, CONFIG_ROUTE_KEYS}};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (strcmp(all[i].section, section) == 0) {
             *count = all[i].count;
@@ -408,13 +413,62 @@ static void plugin_key(struct config_builder *builder, struct config_instance *i
         builder->plugin_line = line;
 }
 
+static void file_key(struct config_builder *builder, char **at, const char *key, const char *value, uint32_t line)
+{
+    const char *expected = config_value_expected(SBX_KEY_PATH, value);
+    if (*at != NULL)
+        finding_add(builder->findings, builder->file, line, NULL, "key '%s' again; expected it once", key);
+    else if (expected != NULL)
+        finding_add(builder->findings, builder->file, line, NULL, "%s is '%s'; expected %s", key, value, expected);
+    else
+        *at = copy(builder->findings, value);
+}
+
+static void fault_key(struct config_builder *builder, struct config_instance *instance, const char *value,
+                      uint32_t line)
+{
+    struct fault_rule rule;
+    const char *expected = fault_parse(value, &rule);
+    if (instance->fault_count >= FAULT_RULES_MAX)
+        expected = "at most 64 rules";
+    if (expected != NULL) {
+        finding_add(builder->findings, builder->file, line, NULL, "fault is '%s'; expected %s", value, expected);
+        return;
+    }
+    struct fault_rule *grown = reallocarray(instance->faults, instance->fault_count + 1, sizeof *grown);
+    if (grown == NULL) {
+        builder->findings->no_memory = 1;
+        return;
+    }
+    instance->faults = grown;
+    grown[instance->fault_count++] = rule;
+}
+
+/* 1: the key is the host's. */
+static int host_key(struct config_builder *builder, struct config_instance *instance, const char *key,
+                    const char *value, uint32_t line)
+{
+    if (strcmp(key, "plugin") == 0)
+        plugin_key(builder, instance, value, line);
+    else if (strcmp(key, "record") == 0)
+        file_key(builder, &instance->record, key, value, line);
+    else if (strcmp(key, "replay") == 0)
+        file_key(builder, &instance->replay, key, value, line);
+    else if (strcmp(key, "fault") == 0)
+        fault_key(builder, instance, value, line);
+    else
+        return 0;
+    if (instance->record != NULL && instance->replay != NULL)
+        finding_add(builder->findings, builder->file, line, NULL,
+                    "record and replay in [provider %s]; expected one of them", instance->name);
+    return 1;
+}
+
 static void provider_pair(struct config_builder *builder, const char *key, const char *value, uint32_t line)
 {
     struct config_instance *instance = &builder->config->instances[builder->config->instance_count - 1];
-    if (strcmp(key, "plugin") == 0) {
-        plugin_key(builder, instance, value, line);
+    if (host_key(builder, instance, key, value, line))
         return;
-    }
     if (instance->pair_count >= PAIRS_MAX) {
         if (instance->pair_count == PAIRS_MAX)
             problem(builder, line, "more than 1024 keys in a section");

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "host/error.h"
+#include "host/tap.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +142,8 @@ static void take_tables(struct instance *instance, struct sbx_backend *backend)
 }
 
 static sbx_status open_backend(struct instance *instance, const struct loader_plugin *plugin,
-                               const struct config_pair *pairs, size_t count, struct sbx_call *call)
+                               const struct config_pair *pairs, size_t count, struct sbx_call *call,
+                               struct sbx_backend **out)
 {
     CLEANUP_FREE struct sbx_kv *items = calloc(count + 1, sizeof *items);
     if (items == NULL)
@@ -164,6 +166,38 @@ static sbx_status open_backend(struct instance *instance, const struct loader_pl
         return status < 0 ? status : SBX_E_FAILED;
     if (backend == NULL)
         return error_set(call->error, SBX_E_PROTOCOL, "open answered ok without a backend");
+    *out = backend;
+    return SBX_OK;
+}
+
+/* The provider, or what its recording answers in its place; behind both whatever listens to the calls. */
+static sbx_status open_provider(struct instance *instance, struct sbx_call *call)
+{
+    const struct config_instance *config = instance->config;
+    struct sbx_context *ctx = instance->context;
+    const struct loader_plugin *plugin = NULL;
+    struct sbx_backend *backend = NULL;
+    struct config_pair *pairs = NULL;
+    size_t count = 0;
+    sbx_status status = SBX_OK;
+    if (config->replay == NULL) {
+        status =
+            loader_load((const char *const *)ctx->config->plugin_paths, config->plugin, ctx->log, &plugin, call->error);
+        if (status == SBX_OK)
+            status = config_resolve(config, &plugin->descriptor, ctx->log, NULL, NULL, &pairs, &count, call->error);
+        if (status == SBX_OK)
+            status = open_backend(instance, plugin, pairs, count, call, &backend);
+        config_pairs_destroy(pairs, count);
+    }
+    if (status == SBX_OK && tap_is_wanted(config)) {
+        const struct loader_plugin *inner = plugin;
+        struct sbx_backend *theirs = backend;
+        status = tap_open(config, ctx->log, inner, theirs, &plugin, &backend, call->error);
+        if (status != SBX_OK && theirs != NULL)
+            inner->backend.close(theirs);
+    }
+    if (status != SBX_OK)
+        return status;
     instance->plugin = plugin;
     instance->is_serial = plugin->descriptor.threads != SBX_THREADS_PARALLEL;
     instance->backend = backend;
@@ -175,22 +209,10 @@ sbx_status context_open_instance(struct instance *instance, struct sbx_call *cal
 {
     if (atomic_load_explicit(&instance->is_open, memory_order_acquire))
         return SBX_OK;
-    struct sbx_context *ctx = instance->context;
     sbx_status status = SBX_OK;
     (void)pthread_mutex_lock(&instance->lock);
     if (!atomic_load(&instance->is_open)) {
-        const struct loader_plugin *plugin = NULL;
-        struct config_pair *pairs = NULL;
-        size_t count = 0;
-        status = loader_load((const char *const *)ctx->config->plugin_paths, instance->config->plugin, ctx->log,
-                             &plugin, call->error);
-        if (status == SBX_OK)
-            status = config_resolve(instance->config, &plugin->descriptor, ctx->log, NULL, NULL, &pairs, &count,
-                                    call->error);
-        if (status == SBX_OK) {
-            status = open_backend(instance, plugin, pairs, count, call);
-            config_pairs_destroy(pairs, count);
-        }
+        status = open_provider(instance, call);
         if (status == SBX_OK)
             atomic_store_explicit(&instance->is_open, 1, memory_order_release);
     }

@@ -137,6 +137,16 @@ void log_mask(struct log *log, char *text)
     (void)text_line(text, len + 1, text, len);
 }
 
+void log_each_secret(struct log *log, void (*each)(void *user, const char *secret, size_t len), void *user)
+{
+    if (log == NULL)
+        return;
+    (void)pthread_rwlock_rdlock(&log->lock);
+    for (size_t i = 0; i < log->count; i++)
+        each(user, log->secrets[i].text, log->secrets[i].len);
+    (void)pthread_rwlock_unlock(&log->lock);
+}
+
 void log_line(struct log *log, int32_t level, const char *where, const char *format, ...)
 {
     if (log == NULL || log->write == NULL || level < atomic_load_explicit(&log->least, memory_order_relaxed))

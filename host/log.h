@@ -23,5 +23,7 @@ void log_line(struct log *log, int32_t level, const char *where, const char *for
 /* Masks in place, a secret that was cut at the end of the text included; control bytes and what is no UTF-8 become '?',
  * so that a line stays a line. */
 void log_mask(struct log *log, char *text);
+/* Each known secret, lent, under the log's lock. */
+void log_each_secret(struct log *log, void (*each)(void *user, const char *secret, size_t len), void *user);
 
 #endif /* SBX_HOST_LOG_H */
