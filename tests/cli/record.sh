@@ -17,9 +17,9 @@ provider() {
     chmod 600 "$T/sbx.ini"
     export SBX_CONFIG=$T/sbx.ini
 }
-# replay [LINE...]: no plugin, no folder of one: only the file
+# replay: no plugin, no folder of one: only the file
 replay() {
-    printf '%s\n' '[provider p]' 'plugin = not-installed' "replay = $T/session" "$@" >"$T/sbx.ini"
+    printf '%s\n' '[provider p]' 'plugin = not-installed' "replay = $T/session" >"$T/sbx.ini"
     export SBX_CONFIG=$T/sbx.ini
 }
 
