@@ -220,6 +220,8 @@ int cmd_open_options(struct cmd *c, struct sbx_open_options *out);
 int cmd_open(struct cmd *c, sbx_context **out);
 /* The handle of an id, or an exit code with the reason told. */
 int cmd_attach(struct cmd *c, sbx_context *ctx, const char *id, sbx_sandbox **out);
+/* Both, with signals as what cancels their calls. */
+int cmd_open_box(struct cmd *c, const char *id, sbx_context **ctx, sbx_sandbox **box);
 void cleanup_context(sbx_context **ctx);
 void cleanup_sandbox(sbx_sandbox **box);
 #define CLEANUP_CONTEXT __attribute__((cleanup(cleanup_context)))

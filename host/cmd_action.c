@@ -62,10 +62,6 @@ int action_run(struct cmd *c, const struct cmd_action *actions, size_t count, ui
     const struct cmd_action *a = NULL;
     int code = action_take(c, actions, count, groups, &a);
     if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, c->args[1], &box);
+        code = cmd_open_box(c, c->args[1], &ctx, &box);
     return code == 0 ? a->run(c, box) : code;
 }

@@ -367,11 +367,7 @@ int cmd_cp(struct cmd *c)
     struct copy k = {.c = c, .kind = "file"};
     int code = check(&k);
     if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, k.id, &box);
+        code = cmd_open_box(c, k.id, &ctx, &box);
     k.box = box;
     if (code == 0)
         code = k.up ? put(&k) : get(&k);

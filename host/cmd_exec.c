@@ -11,10 +11,6 @@ int cmd_exec(struct cmd *c)
     CLEANUP_SANDBOX sbx_sandbox *box = NULL;
     int code = process_init(c, c->args + 1, &p);
     if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, c->args[0], &box);
+        code = cmd_open_box(c, c->args[0], &ctx, &box);
     return code == 0 ? process_run(c, box, &p) : code;
 }

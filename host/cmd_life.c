@@ -18,20 +18,12 @@ static int print_done(struct cmd *c, const sbx_sandbox *box)
 
 typedef sbx_status life_call(sbx_sandbox *box, const struct sbx_call_options *call, struct sbx_error *error);
 
-static int attach(struct cmd *c, sbx_context **ctx, sbx_sandbox **box)
-{
-    int code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, ctx);
-    return code == 0 ? cmd_attach(c, *ctx, c->args[0], box) : code;
-}
-
 static int perform(struct cmd *c, life_call *call)
 {
     CLEANUP_CONTEXT sbx_context *ctx = NULL;
     CLEANUP_SANDBOX sbx_sandbox *box = NULL;
     struct sbx_error error = SBX_INIT(error);
-    int code = attach(c, &ctx, &box);
+    int code = cmd_open_box(c, c->args[0], &ctx, &box);
     if (code != 0)
         return code;
     return call(box, &c->call, &error) == SBX_OK ? print_done(c, box) : cmd_fail_sandbox(c, sbx_id(box), &error);
@@ -57,7 +49,7 @@ int cmd_keep_alive(struct cmd *c)
     if (code == 0 && cmd_has(c, OPT_FOR) && (ms < 1000 || ms / 1000 > (int64_t)UINT32_MAX))
         code = cmd_usage(c, "--for: '%s' is out of range; write a duration of at least 1s", c->value[OPT_FOR]);
     if (code == 0)
-        code = attach(c, &ctx, &box);
+        code = cmd_open_box(c, c->args[0], &ctx, &box);
     if (code != 0)
         return code;
     return sbx_keep_alive(box, (uint32_t)((ms + 999) / 1000), &c->call, &error) == SBX_OK

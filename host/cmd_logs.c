@@ -140,10 +140,6 @@ int cmd_logs(struct cmd *c)
     CLEANUP_SANDBOX sbx_sandbox *box = NULL;
     int code = job_logs_check(c);
     if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, c->args[0], &box);
+        code = cmd_open_box(c, c->args[0], &ctx, &box);
     return code == 0 ? job_logs(c, box, c->args[1]) : code;
 }

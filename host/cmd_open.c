@@ -57,6 +57,14 @@ int cmd_attach(struct cmd *c, sbx_context *ctx, const char *id, sbx_sandbox **ou
     return sbx_attach(ctx, id, &c->call, out, &error) == SBX_OK ? 0 : cmd_fail_sandbox(c, id, &error);
 }
 
+int cmd_open_box(struct cmd *c, const char *id, sbx_context **ctx, sbx_sandbox **box)
+{
+    int code = signals_open(c);
+    if (code == 0)
+        code = cmd_open(c, ctx);
+    return code == 0 ? cmd_attach(c, *ctx, id, box) : code;
+}
+
 void cleanup_context(sbx_context **ctx)
 {
     if (*ctx != NULL)

@@ -215,10 +215,6 @@ int cmd_shell(struct cmd *c)
     p.exec.command = text.data;
     p.exec.shell = c->arg_count > 1 ? c->args[1] : NULL;
     if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, c->args[0], &box);
+        code = cmd_open_box(c, c->args[0], &ctx, &box);
     return code == 0 ? run_session(c, box, &p) : code;
 }

@@ -287,10 +287,6 @@ int cmd_ssh(struct cmd *c)
     session_init(&s, c);
     int code = check(&s);
     if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, c->args[0], &box);
+        code = cmd_open_box(c, c->args[0], &ctx, &box);
     return code == 0 ? log_in(&s, box) : code;
 }

@@ -68,11 +68,7 @@ static int serve(struct cmd *c)
     if (code == 0 && c->arg_count == 3)
         code = value_port(c, c->args[2], 0, &local_port);
     if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, c->args[0], &box);
+        code = cmd_open_box(c, c->args[0], &ctx, &box);
     if (code != 0)
         return code;
     if (sbx_tunnel_open(box, port, &local_port, &tunnel, &error) != SBX_OK)

@@ -52,11 +52,7 @@ int cmd_wait(struct cmd *c)
     uint32_t mask = 0;
     int code = wanted(c, &mask);
     if (code == 0)
-        code = signals_open(c);
-    if (code == 0)
-        code = cmd_open(c, &ctx);
-    if (code == 0)
-        code = cmd_attach(c, ctx, c->args[0], &box);
+        code = cmd_open_box(c, c->args[0], &ctx, &box);
     if (code != 0)
         return code;
     return c->arg_count == 2 ? job_wait(c, box, c->args[1]) : wait_state(c, box, mask);

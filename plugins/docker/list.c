@@ -122,7 +122,7 @@ static int is_left_over(const struct sbx_backend *b, const struct container *c)
 
 /* Whether the container is not to be shown: it was left, or the daemon is about to remove it. What was left goes with
  * its entry, for the daemon may take its time; nobody is told if that fails. */
-static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_call *call)
+static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_call *call, int64_t until_ns)
 {
     if (c->key == NULL)
         return 0;
@@ -133,10 +133,9 @@ static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_
         return dead;
     struct sbx_error error;
     struct sbx_call inner;
-    int64_t end_ns = clock_now_ns() + LEFT_OVER_MS * MS_NS;
     call_shadow(&inner, &error, call);
-    if (inner.deadline_ns == 0 || inner.deadline_ns > end_ns)
-        inner.deadline_ns = end_ns;
+    if (inner.deadline_ns == 0 || inner.deadline_ns > until_ns)
+        inner.deadline_ns = until_ns;
     (void)handle_destroy(b, c->id, c->key, &inner);
     return 1;
 }
@@ -154,13 +153,14 @@ static sbx_status collect(struct sbx_backend *b, const struct cJSON *list, struc
     struct container *items = calloc(json_count(list) + 1, sizeof *items);
     if (items == NULL)
         return call_fail(call, SBX_E_NO_MEMORY, "list: no memory");
+    int64_t until_ns = clock_now_ns() + LEFT_OVER_MS * MS_NS; /* for all that was left */
     *out = items;
     *count = 0;
     for (const struct cJSON *item = json_first(list); item != NULL; item = json_next(item)) {
         sbx_status status = container_of_item(item, call, &items[*count]);
         if (status != SBX_OK)
             return status;
-        if (!is_over(b, &items[*count], call))
+        if (!is_over(b, &items[*count], call, until_ns))
             ++*count;
     }
     qsort(items, *count, sizeof *items, compare_ids);
