@@ -108,6 +108,11 @@ bad_ports_and_sweeps() {
     bad "tunnel: '65536' is not a port; write a number from 1 to 65535" tunnel local/a 65536
     bad "tunnel: '' is not a port; write a number from 1 to 65535" tunnel local/a ''
     bad "tunnel: 'x' is not a port; write a number from 0 to 65535" tunnel local/a 80 x
+    bad "tunnel: '0' is not a port; write a number from 1 to 65535" tunnel create local/a 0
+    bad "tunnel: missing argument; usage: sbxctl tunnel [OPTION...] create ID PORT" tunnel create local/a
+    bad "tunnel: option '--public' has no meaning for 'ls'" tunnel ls --public local/a
+    bad "tunnel: option '--public' has meaning for 'create' alone" tunnel --public local/a 80
+    bad "ssh: option '--key' names no file" ssh --key= local/a
     bad "gc: too many arguments, beginning with 'x'; usage: sbxctl gc [OPTION...]" gc x
 }
 

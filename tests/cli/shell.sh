@@ -172,6 +172,11 @@ except ConnectionResetError: print()' "${address#127.0.0.1:}"
     wait "$pid" || fail "a signal is the tunnel's proper end"
     try 1 python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])))' \
         "${address#127.0.0.1:}"
+    try 125 sbx tunnel create "$BOX" 80
+    errors "sbxctl: tunnel $BOX: the provider does not offer sbx.tunnel/1"
+    try 125 sbx ssh --key "$T/key" "$BOX" true
+    errors "sbxctl: ssh $BOX: the provider does not offer sbx.ssh/1"
+    [ ! -e "$T/key" ] || fail "a key file without a key"
     try 125 sbx tunnel local/000000000000 80
     errors "sbxctl: tunnel local/000000000000: no such sandbox"
 }
