@@ -1,11 +1,12 @@
 #!/bin/bash
-# hosts.sh CASE BUILD-DIRECTORY SOURCE-DIRECTORY HOST-MIN TEMPLATE LOCAL: one case of the foreign hosts.
+# hosts.sh CASE BUILD-DIRECTORY SOURCE-DIRECTORY HOST-MIN TEMPLATE LOCAL [DOCKER]: one case of the foreign hosts.
 set -eu
 build=$2
 source=$3
 host=$4
 template=$5
 local=$6
+docker=${7:-}
 here=$source/tests/hosts
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -22,6 +23,16 @@ need() { # PROGRAM...
     done
 }
 need bwrap
+
+find_engine() { # into $keys: what the docker plugin needs to reach the tests' own daemon
+    local engine
+    engine=$(cat "${SBX_TEST_ENGINE:-none}" 2>/dev/null) || true
+    [ -S "$engine/docker.sock" ] || {
+        echo "SKIP: ${engine:-no engine was started}"
+        exit 77
+    }
+    keys=("host=unix://$engine/docker.sock" image=sbx-test/user)
+}
 
 cpp_plugin() { # into $folder/cpp.so: a plugin in C++, with a copy of its own of the template's parts
     local one
@@ -52,9 +63,12 @@ two_plugins_with_copies_of_one_library_coexist() {
     "$host" "$template" "root=$folder/root" -- "$folder/cpp.so" "root=$folder/other"
     "$host" "$folder/cpp.so" "root=$folder/root" -- "$template" "root=$folder/other"
 }
-cpp_host_stops_exceptions() {
+cpp_host() { # into $folder/host
     need g++
     g++ -std=c++17 -Wall -Wextra -Werror -I"$source/include" "$here/host.cc" -o "$folder/host" -ldl
+}
+cpp_host_stops_exceptions() {
+    cpp_host
     "$folder/host" "$template" "root=$folder/root"
     "$folder/host" "$local" network=none
 }
@@ -70,5 +84,30 @@ python_host_works_by_ctypes() {
     need python3
     python3 -B "$here/host.py" run "$source" "$template" "root=$folder/root"
     python3 -B "$here/host.py" run "$source" "$local" network=none
+}
+docker_works_in_a_c_host() {
+    find_engine
+    "$host" "$docker" "${keys[@]}"
+    "$host" "$docker" "${keys[@]}" guest=never
+}
+docker_works_in_a_host_whose_every_service_is_null() {
+    find_engine
+    "$host" --null "$docker" "${keys[@]}"
+}
+docker_works_beside_itself_and_local_in_one_process() {
+    find_engine
+    "$host" "$docker" "${keys[@]}" -- "$docker" "${keys[@]}"
+    "$host" "$docker" "${keys[@]}" -- "$local"
+    "$host" "$local" -- "$docker" "${keys[@]}" guest=never
+}
+docker_works_in_a_cpp_host() {
+    find_engine
+    cpp_host
+    "$folder/host" "$docker" "${keys[@]}"
+}
+docker_works_in_a_python_host() {
+    find_engine
+    need python3
+    python3 -B "$here/host.py" run "$source" "$docker" "${keys[@]}"
 }
 "$1"
