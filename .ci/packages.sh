@@ -5,7 +5,8 @@
 build_packages=(gcc libc6-dev make cmake pkg-config musl-tools libinih-dev libcjson-dev libarchive-dev libcurl4-openssl-dev bubblewrap uidmap)
 # What the tests need beside that.
 test_packages=(libcmocka-dev clang clang-format clang-tidy libclang-rt-dev valgrind python3 mandoc shellcheck binutils g++
-    hyperfine procps git openssl openssh-client docker.io busybox-static podman)
+    hyperfine procps git openssl openssh-client docker.io busybox-static podman
+    abigail-tools)
 # Node with npm comes from elsewhere on some machines, where Debian's packages would be in its way.
 command -v npm >/dev/null || test_packages+=(nodejs npm)
 

@@ -4,6 +4,8 @@
 frozen: the kept headers are as they were. keeps: assertions made from each of them hold for the current header, by gcc
 and clang. bites: edited headers are refused or accepted as they must be. future FILE: writes a header of a later minor.
 library BUILD: no name of libsbx went away.
+library_types BUILD: its functions and structs are those of libsbx.abi, but for functions that are new.
+library_types_bites BUILD: edits of libsbx.abi that must be found.
 """
 import glob
 import hashlib
@@ -204,8 +206,73 @@ def library(root, build):
             header.read(f"{root}/tests/abi/libsbx.names").split() if one not in there]
 
 
+def skip(reason):
+    print(f"SKIP: {reason}")
+    sys.exit(77)
+
+
+def need_abigail(lib):
+    for tool in ("abidw", "abidiff"):
+        if shutil.which(tool) is None:
+            skip(f"{tool} is not installed (package abigail-tools)")
+    if os.uname().machine != "x86_64":
+        skip("libsbx.abi is that of x86_64")
+    sections = subprocess.run(["readelf", "-SW", lib], check=True, capture_output=True, text=True).stdout
+    if ".debug_info" not in sections:
+        skip("libsbx was built without debug information")
+
+
+def differences(baseline, lib):
+    """What abidiff says, or nothing. The baseline knows public structs alone; that others are known now is harmless."""
+    done = subprocess.run(["abidiff", "--no-added-syms", baseline, lib], check=False, capture_output=True, text=True)
+    return (done.stdout + done.stderr).strip() or "abidiff fails" if done.returncode != 0 else ""
+
+
+def library_types(root, build):
+    lib, baseline = f"{build}/lib/libsbx.so", f"{root}/tests/abi/libsbx.abi"
+    need_abigail(lib)
+    if os.environ.get("SBX_WRITE_LIBSBX_ABI"):
+        subprocess.run(["abidw", "--headers-dir", f"{root}/include", "--no-corpus-path", "--no-show-locs",
+                        "--no-comp-dir-path", "--drop-undefined-syms", "--drop-private-types", "--type-id-style",
+                        "hash", "--out-file", baseline, lib], check=True)
+        text = header.read(baseline).replace(f"path='{root}/", "path='")
+        with open(baseline, "w", encoding="utf-8") as file:
+            file.write(text)
+    found = differences(baseline, lib)
+    return [f"C17: libsbx is not what programs were linked with. Where a struct only grew at its end, "
+            f"SBX_WRITE_LIBSBX_ABI=1 renews tests/abi/libsbx.abi.\n{found}"] if found else []
+
+
+def library_types_bites(root, build):
+    lib = f"{build}/lib/libsbx.so"
+    need_abigail(lib)
+    text = header.read(f"{root}/tests/abi/libsbx.abi")
+    result = re.search(r"<class-decl name='sbx_exec_result'.*?</class-decl>", text, re.DOTALL).group(0)
+    wide = re.search("name='out_bytes' type-id='([0-9a-f]+)'", result).group(1)
+    field = result[result.index("'exit_code'"):].split("\n")[0]
+    edits = {
+        "a function that is gone": (text.replace("sbx_tunnel_close", "sbx_tunnel_shut"), "sbx_tunnel_shut"),
+        "a parameter that is gone": (re.sub(r" *<parameter [^\n]* name='tunnel'/>\n", "", text), "sbx_tunnel_close"),
+        "a field of another type": (text.replace(result, result.replace(field, re.sub("type-id='[0-9a-f]+'",
+                                    f"type-id='{wide}'", field))), "exit_code"),
+        "another order of fields": (text.replace(result, result.replace("'64'", "'0'").replace("'0'", "'64'", 1)),
+                                    "sbx_exec_result"),
+    }
+    problems = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (edited, word) in edits.items():
+            if edited == text:
+                problems.append(f"C17: {name}: the edit changes nothing")
+                continue
+            with open(f"{folder}/edited.abi", "w", encoding="utf-8") as file:
+                file.write(edited)
+            if word not in differences(f"{folder}/edited.abi", lib):
+                problems.append(f"C17: {name}: not found")
+    return problems
+
+
 def main():
-    cases = {one.__name__: one for one in (frozen, keeps, bites, future, library)}
+    cases = {one.__name__: one for one in (frozen, keeps, bites, future, library, library_types, library_types_bites)}
     problems = cases[sys.argv[1]](os.path.abspath(sys.argv[2]), *sys.argv[3:])
     print("\n".join(problems))
     return 1 if problems else 0
