@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""live.py [--sbxctl PATH] [--only NAME]... [--silent SECONDS] [--json] - asks the real Runloop service what its documentation leaves open, and tries the
+"""live.py [--sbxctl PATH] [--only NAME]... [--silent SECONDS] [--json] [--record FILE] - asks the real Runloop service what its documentation leaves open, and tries the
 provider on it. With RUNLOOP_API_KEY set it makes two of the smallest devboxes, one after the other, and is over within
 fifteen minutes; both are shut down at the end, and would end by themselves after that time.
 
@@ -201,6 +201,8 @@ def main():
                         help="ask this question alone; sbx: try the provider; may be repeated")
     parser.add_argument("--silent", type=float, default=live_questions.SILENT_SECONDS, metavar="SECONDS",
                         help="how long a stream is listened to on which nothing is said (default: 45)")
+    parser.add_argument("--record", type=argparse.FileType("w", encoding="utf-8"), metavar="FILE",
+                        help="write the answers down as exchanges.jsonl has them")
     options = parser.parse_args()
     key, url = os.environ.get("RUNLOOP_API_KEY"), os.environ.get("RUNLOOP_BASE_URL") or "https://api.runloop.ai"
     program = shutil.which(options.sbxctl)
@@ -211,7 +213,7 @@ def main():
         print(f"live: there is no program '{options.sbxctl}': build it, or give --sbxctl", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, interrupted)
-    report, service = Report(options.json), live_questions.Service(url, key)
+    report, service = Report(options.json), live_questions.Service(url, key, options.record)
     token, until = secrets.token_hex(8), time.monotonic() + LIMIT_SECONDS
     folder = tempfile.mkdtemp(prefix="sbx-live.")
     left = 1

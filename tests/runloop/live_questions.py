@@ -29,8 +29,16 @@ class Answer:
 class Service:
     """Calls to a service, each on a connection of its own."""
 
-    def __init__(self, url, key):
-        self.url, self.key, self.seen = urllib.parse.urlsplit(url), key, set()
+    def __init__(self, url, key, record=None):
+        self.url, self.key, self.seen, self.record = urllib.parse.urlsplit(url), key, set(), record
+
+    def note(self, method, path, reply, body):
+        """Writes an answer down as the fixtures have it, so that it can be one."""
+        if self.record is not None:
+            self.record.write(json.dumps({"method": method, "target": path, "status": reply.status,
+                                          "type": reply.getheader("content-type", ""),
+                                          "reply": {"text": body.decode("utf-8", "replace")}},
+                                         ensure_ascii=False) + "\n")
 
     def open(self, method, path, body=None, headers=None, timeout=WAIT_SECONDS):
         """The connection and the reply of which the head has come."""
@@ -47,7 +55,9 @@ class Service:
     def call(self, method, path, body=None, **more):
         one, reply = self.open(method, path, body, **more)
         try:
-            return Answer(reply.status, reply.headers, reply.read())
+            text = reply.read()
+            self.note(method, path, reply, text)
+            return Answer(reply.status, reply.headers, text)
         finally:
             one.close()
 
@@ -115,14 +125,15 @@ class Box:
     def stream(self, run, offset=0, seconds=WAIT_SECONDS, word=None):
         """(seconds since the head, line) of its standard output's stream, and at last (seconds, None). word: a line
         with it is the last one."""
-        one, reply = self.service.open("GET", f"{run}/stream_stdout_updates?offset={offset}",
-                                       headers={"accept": "text/event-stream"}, timeout=seconds)
+        path, text = f"{run}/stream_stdout_updates?offset={offset}", b""
+        one, reply = self.service.open("GET", path, headers={"accept": "text/event-stream"}, timeout=seconds)
         begin, lines = time.monotonic(), []
         try:
             if reply.status != 200:
                 raise OSError(f"the stream: HTTP {reply.status}")
             while time.monotonic() - begin < seconds:
                 line = reply.readline()
+                text += line
                 if not line:
                     return lines + [(time.monotonic() - begin, None)]
                 lines.append((time.monotonic() - begin, line.decode().rstrip("\r\n")))
@@ -131,6 +142,7 @@ class Box:
         except TimeoutError:
             pass
         finally:
+            self.service.note("GET", path, reply, text)
             one.close()
         return lines
 

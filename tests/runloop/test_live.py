@@ -8,6 +8,7 @@ import unittest
 
 import live_questions
 import provider
+from provider import double
 
 LIVE = os.path.join(provider.HERE, "live.py")
 # What the double does unless it is told otherwise, each as a regular expression.
@@ -77,7 +78,14 @@ class Live(provider.TestCase):
         for _, (settings, _) in OTHERWISE.items():
             self.double.turn(**settings)
         words = [word for name in OTHERWISE for word in ("--only", name)]
-        self.found({name: finding for name, (_, finding) in OTHERWISE.items()}, "--silent", "1", *words)
+        record = os.path.join(self.folder, "record")
+        self.found({name: finding for name, (_, finding) in OTHERWISE.items()}, "--silent", "1", "--record", record,
+                   *words)
+        with open(record, encoding="utf-8") as file:
+            lines = [json.loads(line) for line in file]
+        self.assertIn("text/event-stream", {one["type"] for one in lines})
+        self.assertTrue(all(sorted(one) == ["method", "reply", "status", "target", "type"] for one in lines))
+        self.assertNotIn(double.KEY, json.dumps(lines))
 
     def test_live_checks_ask_nothing_without_a_key(self):
         done = self.live(RUNLOOP_API_KEY="")
