@@ -33,6 +33,10 @@ docker*)
     [ "$name" != docker-api ] || keys+=("guest = never")
     ;;
 runloop)
+    command -v python3 >/dev/null || {
+        echo "SKIP: python3 is not installed"
+        exit 77
+    }
     # The double ends when its stdin does, which is when this script ends, however it ends.
     exec {hold}> >(exec python3 -B "$here/../servers/runloop" --key ak_test --lifetime 600 >"$folder/address")
     for _ in $(seq 300); do
