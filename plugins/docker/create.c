@@ -386,11 +386,16 @@ static sbx_status make_workdir(struct making *m, struct sbx_handle *h)
 /* --- the same token again ------------------------------------------------------------------------------------------
  */
 
-/* Who began with this container is dead. */
+/* Who began with this container is dead, if it is not started yet: its entry is locked by us. SBX_E_BUSY: it is. */
 static sbx_status drop_left_over(struct making *m, const struct container *c)
 {
-    sbx_status status = handle_destroy(m->b, c->id, c->key, m->call);
-    if (status != SBX_OK)
+    CLEANUP(container_finish) struct container now = {0};
+    sbx_status status = container_inspect(m->b, m->call, "create", c->id, &now);
+    if (status == SBX_OK && container_state(m->b, &now) != SBX_STATE_PENDING)
+        return SBX_E_BUSY;
+    if (status == SBX_OK)
+        status = handle_destroy(m->b, c->id, c->key, m->call);
+    if (status != SBX_OK && status != SBX_E_NOT_FOUND)
         return status;
     return call_fail(m->call, SBX_E_UNAVAILABLE, "create: removed what an earlier attempt at '%s' left; ask again",
                      m->name);

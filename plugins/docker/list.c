@@ -110,14 +110,15 @@ static int is_dead(const struct sbx_backend *b, const struct container *c)
     return container_state(b, c) != SBX_STATE_PENDING && handle_is_dead(b, c->key);
 }
 
-/* A container whose creator is gone, and that was never started, or whose guest is dead. What a creator still holds may
- * have a guest that begins to listen only now: so the lock comes before the last look. */
-static int is_left_over(const struct sbx_backend *b, const struct container *c)
+/* With its entry locked, so that nobody is at it: whether it was never started, its guest is dead, or the daemon knows
+ * it no more. What was listed may be long ago. */
+static int is_left_over(struct sbx_backend *b, const struct container *c, struct sbx_call *call)
 {
-    CLEANUP_FD int entry_fd = entry_open(&b->entries, c->key);
-    if (entry_fd >= 0 && !entry_try_lock(entry_fd))
-        return 0;
-    return container_state(b, c) == SBX_STATE_PENDING || is_dead(b, c);
+    CLEANUP(container_finish) struct container now = {0};
+    sbx_status status = container_inspect(b, call, "list", c->id, &now);
+    if (status != SBX_OK)
+        return status == SBX_E_NOT_FOUND;
+    return container_state(b, &now) == SBX_STATE_PENDING || is_dead(b, &now);
 }
 
 /* Whether the container is not to be shown: it was left, or the daemon is about to remove it. What was left goes with
@@ -129,13 +130,16 @@ static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_
     int dead = is_dead(b, c);
     if (!dead && container_state(b, c) != SBX_STATE_PENDING)
         return 0;
-    if (!is_left_over(b, c))
+    CLEANUP_FD int entry_fd = entry_open(&b->entries, c->key);
+    if (entry_fd >= 0 && !entry_try_lock(entry_fd))
         return dead;
     struct sbx_error error;
     struct sbx_call inner;
     call_shadow(&inner, &error, call);
     if (inner.deadline_ns == 0 || inner.deadline_ns > until_ns)
         inner.deadline_ns = until_ns;
+    if (!is_left_over(b, c, &inner))
+        return dead;
     (void)handle_destroy(b, c->id, c->key, &inner);
     return 1;
 }

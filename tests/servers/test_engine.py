@@ -1,4 +1,5 @@
 """The docker provider against a daemon that lies, stalls and breaks off: never a false success, and each call ends in time."""
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +65,16 @@ class Creating(engine_double.TestCase):
         self.late("create")
         self.ok("ls")
         self.assertEqual(self.containers(), [])
+
+    def test_what_was_started_since_it_was_listed_is_not_swept(self):
+        self.ok("create", "--name", "mine")
+        items = [one for one in self.ask("GET", "/_double/containers") if one["Names"] != ["/theirs"]]
+        for one in items:
+            one["State"] = "created"
+        self.fault(do="reply", path="/containers/json", status=200, body=json.dumps(items))
+        self.ok("ls", "--provider", "d")
+        self.assertEqual(self.containers(), ["/mine"])
+        self.assertEqual(self.ok("exec", "d/mine", "--", "echo", "alive").out, "alive\n")
 
     def test_a_start_that_hangs_leaves_nothing(self):
         for when in ("before", "after"):
