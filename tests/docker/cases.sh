@@ -419,7 +419,11 @@ a_container_far_away_has_the_guest_in_a_volume_that_goes_with_it() {
     printf 'hush\nguest\nsock\n600 0\n' | exact
     try 0 sbx rm "$BOX"
     no_container_is_left
-    [ -z "$(docker volume ls -q --filter "name=$volume")" ] || fail "the volume is left"
+    for _ in $(seq 50); do
+        [ -n "$(docker volume ls -q --filter "name=$volume")" ] || return 0
+        sleep 0.1
+    done
+    fail "the volume is left"
 }
 
 nobody_inside_is_served_by_a_guest_far_away() {
