@@ -93,8 +93,9 @@ static void wait_for(struct guest *g, struct watch *w)
         *w->got[i] = w->fds[i].revents;
 }
 
-/* Who is outside of our pid namespace; or who was put into it from there, as no process of the sandbox can be: what is
- * left by its parent becomes a child of ours, or of a keeper. */
+/* Who is outside of our pid namespace; or who was put into it from there, as no process of the sandbox was: what is
+ * left by its parent becomes a child of ours, or of a keeper. The sandbox's root may replace the program that is put
+ * in, where that lies in a volume; it has its own sandbox to gain. */
 static int is_served(const struct guest *g, int fd)
 {
     struct ucred peer;

@@ -204,8 +204,9 @@ static size_t take_header(char *data, size_t size, size_t count, void *user)
     }
     if (t->request->head != NULL)
         t->request->head(t->request->user, data, len);
-    if (t->request->wanted != NULL)
-        http_keep_header(data, len, t->request->wanted, t->reply->header, sizeof t->reply->header);
+    for (size_t i = 0; i < HTTP_WANTED; i++)
+        if (t->request->wanted[i] != NULL)
+            http_keep_header(data, len, t->request->wanted[i], t->reply->header[i], sizeof t->reply->header[i]);
     return len;
 }
 

@@ -25,6 +25,8 @@ struct http_options {
 sbx_status http_open(const struct http_options *options, struct sbx_call *call, struct http **out);
 void http_close(struct http *http);
 
+enum { HTTP_WANTED = 2 }; /* reply headers that one request may ask for */
+
 struct http_request {
     const char *what;   /* how messages begin */
     const char *method; /* "GET" */
@@ -34,10 +36,10 @@ struct http_request {
     const char *body_type; /* "Name/kind"; NULL: JSON */
     int upload;            /* with it a PUT of a whole file of that descriptor, a tar */
     int body_fd;
-    const char *header;         /* one more line, "Name: value"; NULL: none */
-    const char *const *headers; /* further ones; NULL-terminated, or NULL */
-    const char *wanted;         /* a reply header whose value is kept; NULL: none */
-    size_t reply_limit;         /* bytes of reply kept in memory; more is SBX_E_TOO_LARGE; 0: 1 MiB */
+    const char *header;              /* one more line, "Name: value"; NULL: none */
+    const char *const *headers;      /* further ones; NULL-terminated, or NULL */
+    const char *wanted[HTTP_WANTED]; /* reply headers whose values are kept; NULL: none */
+    size_t reply_limit;              /* bytes of reply kept in memory; more is SBX_E_TOO_LARGE; 0: 1 MiB */
     /* With it a 2xx reply's bytes go there instead of into memory; not 0: stop, SBX_E_STOPPED. */
     int (*piece)(void *user, const void *data, size_t len);
     void (*head)(void *user, const char *line, size_t len); /* with it: each line of the reply's head */
@@ -46,7 +48,7 @@ struct http_request {
 struct http_reply {
     long status;
     struct buf body;
-    char header[512]; /* the wanted one; "" when it did not come */
+    char header[HTTP_WANTED][256]; /* the wanted ones; "" when one did not come */
 };
 /* SBX_OK: a whole reply, whatever its status. SBX_E_UNAVAILABLE: nothing was sent. SBX_E_UNKNOWN: it was sent and the
  * reply did not come whole, so it may have been done (for a GET that is SBX_E_UNAVAILABLE too). The caller finishes

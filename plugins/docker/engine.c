@@ -37,21 +37,13 @@ static sbx_status agree(struct engine *engine, const char *theirs, struct sbx_ca
     return SBX_OK;
 }
 
-/* Podman's service names itself; who is silent is a Docker daemon. */
-static sbx_status find_kind(struct engine *engine, struct sbx_call *call)
-{
-    const struct http_request ping = {
-        .what = "open", .method = "GET", .path = "/_ping", .wanted = "Libpod-Api-Version", .reply_limit = 1 << 16};
-    CLEANUP_REPLY struct http_reply reply = {0};
-    sbx_status status = http_run(engine->http, call, &ping, &reply);
-    engine->is_podman = status == SBX_OK && reply.header[0] != '\0';
-    return status;
-}
-
 sbx_status engine_open(struct engine *engine, const struct http_options *options, struct sbx_call *call)
 {
-    const struct http_request ping = {
-        .what = "open", .method = "GET", .path = "/_ping", .wanted = "Api-Version", .reply_limit = 1 << 16};
+    const struct http_request ping = {.what = "open",
+                                      .method = "GET",
+                                      .path = "/_ping",
+                                      .wanted = {"Api-Version", "Libpod-Api-Version"},
+                                      .reply_limit = 1 << 16};
     CLEANUP_REPLY struct http_reply reply = {0};
     sbx_status status = http_open(options, call, &engine->http);
     if (status == SBX_OK)
@@ -62,8 +54,8 @@ sbx_status engine_open(struct engine *engine, const struct http_options *options
         return call_fail(call, SBX_E_AUTH, "open: the daemon refuses us (HTTP %ld)", reply.status);
     if (reply.status >= 500)
         return call_fail(call, SBX_E_UNAVAILABLE, "open: the daemon is not ready (HTTP %ld)", reply.status);
-    status = agree(engine, reply.header, call);
-    return status == SBX_OK ? find_kind(engine, call) : status;
+    engine->is_podman = reply.header[1][0] != '\0'; /* whose service names itself; who is silent is a Docker daemon */
+    return agree(engine, reply.header[0], call);
 }
 
 void engine_close(struct engine *engine)

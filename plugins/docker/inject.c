@@ -25,31 +25,46 @@ enum {
 
 /* --- the program ------------------------------------------------------------------------------------------------- */
 
-/* An archive of the program under that name, or without one under one that its content makes, so that another version
- * is another file. */
-static int pack(int from, int to, char name[NAME_SIZE])
+static int copy(int from, int to, uint64_t *size, uint64_t *hash)
+{
+    char piece[PIECE];
+    ssize_t n;
+    *hash = 14695981039346656037u;
+    for (*size = 0; (n = read(from, piece, sizeof piece)) > 0; *size += (uint64_t)n) {
+        for (ssize_t i = 0; i < n; i++)
+            *hash = (*hash ^ (unsigned char)piece[i]) * 1099511628211u;
+        int error = *size > PROGRAM_LIMIT ? EFBIG : folder_write_all(to, piece, (size_t)n);
+        if (error != 0)
+            return error;
+    }
+    return n < 0 ? errno : 0;
+}
+
+/* An archive of the program in memory: under that name, or, where it is empty, under one that its content makes, so
+ * that another version is another file. 0 or an errno. */
+static int pack(const char *program, char name[NAME_SIZE], int *out)
 {
     static const char zeros[3 * TARBALL_BLOCK];
     unsigned char head[TARBALL_BLOCK] = {0};
-    char piece[PIECE];
-    uint64_t hash = 14695981039346656037u, size = 0;
-    ssize_t n;
-    if (folder_write_all(to, head, sizeof head) != 0)
-        return -1;
-    while ((n = read(from, piece, sizeof piece)) > 0 && size < PROGRAM_LIMIT) {
-        for (ssize_t i = 0; i < n; i++)
-            hash = (hash ^ (unsigned char)piece[i]) * 1099511628211u;
-        size += (uint64_t)n;
-        if (folder_write_all(to, piece, (size_t)n) != 0)
-            return -1;
-    }
+    uint64_t hash, size;
+    CLEANUP_FD int from = open(program, O_RDONLY | O_CLOEXEC);
+    CLEANUP_FD int to = from < 0 ? -1 : memfd_create("sbx-guest", MFD_CLOEXEC);
+    if (to < 0)
+        return errno;
+    int error = folder_write_all(to, head, sizeof head);
+    if (error == 0)
+        error = copy(from, to, &size, &hash);
+    if (error == 0)
+        error = folder_write_all(to, zeros, tarball_tail(size));
+    if (error != 0)
+        return error;
     if (name[0] == '\0')
         (void)snprintf(name, NAME_SIZE, "./.sbx-guest-%016" PRIx64, hash);
     tarball_head(head, name, 0555, 0, 0, size);
-    return n == 0 && folder_write_all(to, zeros, tarball_tail(size)) == 0 &&
-                   pwrite(to, head, sizeof head, 0) == sizeof head
-               ? 0
-               : -1;
+    if (pwrite(to, head, sizeof head, 0) != (ssize_t)sizeof head)
+        return EIO;
+    *out = steal_fd(&to);
+    return 0;
 }
 
 /* SBX_E_NOT_FOUND: nothing of that path. */
@@ -67,20 +82,21 @@ static sbx_status look(const struct sbx_handle *h, struct sbx_call *call, const 
 static sbx_status put_program(struct sbx_handle *h, struct sbx_call *call, char name[NAME_SIZE])
 {
     const char *program = h->backend->settings.guest;
-    CLEANUP_FD int from = open(program, O_RDONLY | O_CLOEXEC);
-    CLEANUP_FD int to = memfd_create("sbx-guest", MFD_CLOEXEC);
+    CLEANUP_FD int archive = -1;
     struct sbx_error error;
     struct sbx_call inner;
     char path[160];
     name[0] = '\0';
-    if (from < 0 || to < 0 || pack(from, to, name) != 0)
-        return call_fail_errno(call, errno, "attach: the guest '%s'", program);
+    int os_errno = pack(program, name, &archive);
+    if (os_errno != 0)
+        return call_fail_errno(call, os_errno, "attach: the guest '%s'", program);
     call_shadow(&inner, &error, call);
     sbx_status status = look(h, &inner, name + 1);
     if (status == SBX_OK)
         return SBX_OK;
     (void)snprintf(path, sizeof path, "/containers/%s/archive?path=%%2F&noOverwriteDirNonDir=1", h->id);
-    const struct engine_request request = {.what = "attach", .method = "PUT", .path = path, .upload = 1, .body_fd = to};
+    const struct engine_request request = {
+        .what = "attach", .method = "PUT", .path = path, .upload = 1, .body_fd = archive};
     if (status == SBX_E_NOT_FOUND)
         status = engine_run(&h->backend->engine, &inner, &request, NULL);
     if (status == SBX_E_NOT_FOUND)
@@ -98,16 +114,17 @@ int inject_has_volume(const struct sbx_backend *b)
 sbx_status inject_program(struct sbx_backend *b, const char *id, struct sbx_call *call)
 {
     const char *program = b->settings.guest;
-    CLEANUP_FD int from = open(program, O_RDONLY | O_CLOEXEC);
-    CLEANUP_FD int to = memfd_create("sbx-guest", MFD_CLOEXEC);
+    CLEANUP_FD int archive = -1;
     int in_volume = inject_has_volume(b);
     char path[160], name[NAME_SIZE] = "." INJECT_PROGRAM;
     if (in_volume)
         (void)snprintf(name, sizeof name, "./guest");
-    if (from < 0 || to < 0 || pack(from, to, name) != 0)
-        return call_fail_errno(call, errno, "create: the guest '%s'", program);
+    int error = pack(program, name, &archive);
+    if (error != 0)
+        return call_fail_errno(call, error, "create: the guest '%s'", program);
     (void)snprintf(path, sizeof path, "/containers/%s/archive?path=%s", id, in_volume ? INJECT_VOLUME : "%2F");
-    const struct engine_request request = {.what = "create", .method = "PUT", .path = path, .upload = 1, .body_fd = to};
+    const struct engine_request request = {
+        .what = "create", .method = "PUT", .path = path, .upload = 1, .body_fd = archive};
     return engine_run(&b->engine, call, &request, NULL);
 }
 

@@ -35,7 +35,7 @@ static sbx_status ask(struct asking *a, const char *method)
     const struct http_request request = {.what = "ask",
                                          .method = method,
                                          .path = "/thing",
-                                         .wanted = "Api-Version",
+                                         .wanted = {"Api-Version"},
                                          .body = strcmp(method, "POST") == 0 ? "{}" : NULL,
                                          .body_len = 2,
                                          .reply_limit = 1000};
@@ -61,7 +61,8 @@ static void a_reply_comes_whole_with_its_status_and_header(void **state)
         assert_int_equal(ask(&a, i == 1 ? "POST" : "GET"), SBX_OK);
         assert_int_equal(a.reply.status, 200);
         assert_string_equal(a.reply.body.data, "hello");
-        assert_string_equal(a.reply.header, "1.41");
+        assert_string_equal(a.reply.header[0], "1.41");
+        assert_string_equal(a.reply.header[1], "");
     }
     assert_memory_equal(s.last, "GET /thing HTTP/1.1\r\n", 21);
     assert_null(strstr(s.last, "Expect"));
