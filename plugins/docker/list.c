@@ -121,9 +121,9 @@ static int is_left_over(struct sbx_backend *b, const struct container *c, struct
     return container_state(b, &now) == SBX_STATE_PENDING || is_dead(b, &now);
 }
 
-/* Whether the container is not to be shown: it was left, or the daemon is about to remove it. What was left goes with
- * its entry, for the daemon may take its time; nobody is told if that fails. */
-static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_call *call, int64_t until_ns)
+/* Whether the container is not to be shown: it was left and is removed now, with its entry, or its guest is dead and
+ * the daemon is about to remove it, which may take its time. The first that does not go is the last that is tried. */
+static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_call *call, int *gave_up)
 {
     if (c->key == NULL)
         return 0;
@@ -133,15 +133,18 @@ static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_
     CLEANUP_FD int entry_fd = entry_open(&b->entries, c->key);
     if (entry_fd >= 0 && !entry_try_lock(entry_fd))
         return dead;
+    if (*gave_up)
+        return dead;
     struct sbx_error error;
     struct sbx_call inner;
+    int64_t until_ns = clock_now_ns() + LEFT_OVER_MS * MS_NS;
     call_shadow(&inner, &error, call);
     if (inner.deadline_ns == 0 || inner.deadline_ns > until_ns)
         inner.deadline_ns = until_ns;
     if (!is_left_over(b, c, &inner))
         return dead;
-    (void)handle_destroy(b, c->id, c->key, &inner);
-    return 1;
+    *gave_up = handle_destroy(b, c->id, c->key, &inner) != SBX_OK;
+    return dead || !*gave_up;
 }
 
 /* --- the list ---------------------------------------------------------------------------------------------------- */
@@ -157,14 +160,14 @@ static sbx_status collect(struct sbx_backend *b, const struct cJSON *list, struc
     struct container *items = calloc(json_count(list) + 1, sizeof *items);
     if (items == NULL)
         return call_fail(call, SBX_E_NO_MEMORY, "list: no memory");
-    int64_t until_ns = clock_now_ns() + LEFT_OVER_MS * MS_NS; /* for all that was left */
+    int gave_up = 0;
     *out = items;
     *count = 0;
     for (const struct cJSON *item = json_first(list); item != NULL; item = json_next(item)) {
         sbx_status status = container_of_item(item, call, &items[*count]);
         if (status != SBX_OK)
             return status;
-        if (!is_over(b, &items[*count], call, until_ns))
+        if (!is_over(b, &items[*count], call, &gave_up))
             ++*count;
     }
     qsort(items, *count, sizeof *items, compare_ids);
