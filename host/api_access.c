@@ -7,9 +7,10 @@
 #include "host/error.h"
 #include "sbx_access.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { PORT_MAX = 65535, KEPT_MAX = 1 << 20, TEXT_MAX = 65536 };
+enum { PORT_MAX = 65535, KEPT_MAX = 1 << 20, TEXT_MAX = 65536, TAKE_BACK_MS = 10000 };
 
 /* --- what a provider may say -------------------------------------------------------------------------------------- */
 
@@ -164,6 +165,33 @@ static sbx_status endpoints_verdict(struct border_call *c, const struct kept_end
     return status;
 }
 
+/* Whoever asked for a lock on one port must not get an open door, nor another one. */
+static sbx_status check_made(struct border_call *c, const struct sbx_endpoint *made, uint32_t port, uint32_t kind)
+{
+    if (made->port != port)
+        return border_fail(c, SBX_E_PROTOCOL, "the provider's endpoint '%s' is for port %u", made->id, made->port);
+    if (kind == SBX_ENDPOINT_TOKEN && made->token == NULL)
+        return border_fail(c, SBX_E_PROTOCOL, "the provider's endpoint '%s' has no token", made->id);
+    return SBX_OK;
+}
+
+/* Ends what the provider made and nobody will use, in a call of its own: the caller's may be over. The error of `c` is
+ * set, and tells of one that stays. */
+static void take_back(struct border_call *c, struct sbx_sandbox *box, const struct kept_endpoints *kept)
+{
+    const struct sbx_call_options limit = {.size = sizeof limit, .deadline_ms = TAKE_BACK_MS};
+    for (const struct endpoint_node *node = kept->first; node != NULL; node = node->next) {
+        struct border_call last;
+        sbx_status status = border_begin(&last, c->log, c->verb, c->subject, &limit);
+        if (status == SBX_OK)
+            status = border_tunnel_remove(&last, box, node->endpoint.id);
+        size_t len = strlen(c->error.message);
+        if (status != SBX_OK && status != SBX_E_NOT_FOUND)
+            (void)snprintf(c->error.message + len, sizeof c->error.message - len, "; '%s' is still open",
+                           node->endpoint.id);
+    }
+}
+
 static void report_all(const struct kept_endpoints *kept, sbx_endpoint_report *report, void *user)
 {
     for (const struct endpoint_node *node = kept->first; report != NULL && node != NULL; node = node->next)
@@ -186,10 +214,12 @@ sbx_status sbx_endpoint_create(sbx_sandbox *box, uint32_t port, uint32_t kind, c
     CLEANUP(endpoints_finish) struct kept_endpoints kept;
     endpoints_init(&kept);
     const struct sbx_tunnel_sink sink = {.size = sizeof sink, .user = &kept, .item = keep_endpoint};
-    status = endpoints_verdict(&c, &kept, border_tunnel_create(&c, box, &args, &sink), 1);
-    /* Whoever asked for a lock must not get an open door. */
-    if (status == SBX_OK && kind == SBX_ENDPOINT_TOKEN && kept.first->endpoint.token == NULL)
-        status = border_fail(&c, SBX_E_PROTOCOL, "the provider's endpoint '%s' has no token", kept.first->endpoint.id);
+    const sbx_status theirs = border_tunnel_create(&c, box, &args, &sink);
+    status = endpoints_verdict(&c, &kept, theirs, 1);
+    if (status == SBX_OK)
+        status = check_made(&c, &kept.first->endpoint, port, kind);
+    if (theirs == SBX_OK && status != SBX_OK)
+        take_back(&c, box, &kept);
     status = border_end(&c, status, error);
     if (status == SBX_OK)
         report_all(&kept, report, user);

@@ -34,14 +34,15 @@ SBX_API sbx_status sbx_ssh_key_create(sbx_sandbox *box, const struct sbx_call_op
 enum { SBX_ENDPOINT_OPEN, SBX_ENDPOINT_TOKEN }; /* for everybody; for those with its token */
 struct sbx_endpoint {
     uint32_t size;
-    uint32_t port;     /* of the sandbox; 0: any one, whose number goes into the URL in place of the word PORT */
+    uint32_t port;     /* of the sandbox; 0, in a list: any, whose number replaces the word PORT of the URL */
     const char *id;    /* for sbx_endpoint_remove */
     const char *url;   /* may be NULL */
-    const char *token; /* NULL: none, or not told again */
+    const char *token; /* NULL: none, or listed and not told again */
 };
 typedef void sbx_endpoint_report(void *user, const struct sbx_endpoint *endpoint);
 /* Makes one for a port, or finds the one that is there, and reports it once. SBX_E_STATE: there is one of the other
- * kind. It stays until it is removed or the sandbox ends. */
+ * kind, or one whose token is not told again. It stays until it is removed or the sandbox ends. Where the provider's
+ * answer has another port or no token, it is removed again: SBX_E_PROTOCOL, which names it if it is still open. */
 SBX_API sbx_status sbx_endpoint_create(sbx_sandbox *box, uint32_t port, uint32_t kind,
                                        const struct sbx_call_options *call, sbx_endpoint_report *report, void *user,
                                        struct sbx_error *error);

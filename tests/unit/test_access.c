@@ -84,7 +84,7 @@ static void endpoints_are_made_once_listed_and_ended(void **state)
 static void endpoint_answers_that_are_none_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"tunnel-id", "tunnel-url", "tunnel-token"};
+    static const char *const bad[] = {"tunnel-id", "tunnel-url"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct place p;
         struct endpoints seen = {0};
@@ -93,6 +93,31 @@ static void endpoint_answers_that_are_none_are_refused(void **state)
         assert_int_equal(sbx_endpoint_create(p.box, 80, SBX_ENDPOINT_TOKEN, NULL, look_endpoint, &seen, &p.error),
                          SBX_E_PROTOCOL);
         assert_int_equal(seen.count, 0);
+        place_close(&p);
+    }
+}
+
+static void endpoint_that_is_not_what_was_asked_for_is_taken_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bad, *message;
+        int left;
+    } table[] = {{"tunnel-token", "the provider's endpoint 't1' has no token", 0},
+                 {"tunnel-port", "the provider's endpoint 't1' is for port 22", 0},
+                 {"tunnel-twice", "the provider reported 2 endpoints instead of one", 0},
+                 {"tunnel-stays", "the provider's endpoint 't1' has no token; 't1' is still open", 1}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct place p;
+        struct endpoints seen = {0};
+        place_open(&p, "direct", table[i].bad);
+        place_create(&p);
+        assert_int_equal(sbx_endpoint_create(p.box, 80, SBX_ENDPOINT_TOKEN, NULL, look_endpoint, &seen, &p.error),
+                         SBX_E_PROTOCOL);
+        assert_string_equal(strstr(p.error.message, "the provider"), table[i].message);
+        assert_int_equal(seen.count, 0);
+        assert_int_equal(sbx_endpoint_list(p.box, NULL, look_endpoint, &seen, &p.error), SBX_OK);
+        assert_int_equal(seen.count, table[i].left);
         place_close(&p);
     }
 }
@@ -115,6 +140,7 @@ static const struct CMUnitTest tests[] = {
     UNIT(ssh_answers_that_could_steer_a_program_are_refused),
     UNIT(endpoints_are_made_once_listed_and_ended),
     UNIT(endpoint_answers_that_are_none_are_refused),
+    UNIT(endpoint_that_is_not_what_was_asked_for_is_taken_back),
     UNIT(provider_without_ways_in_says_so),
 };
 UNIT_MAIN(tests)

@@ -364,7 +364,8 @@ struct sbx_handle_ops {
     sbx_status (*remove)(struct sbx_handle *h, struct sbx_call *call);
     /* SBX_SUPPORT_*: what this one sandbox can do of a capability the backend offers; NONE for an unknown id. [any] */
     uint32_t (*support)(struct sbx_handle *h, const char *id);
-    /* Reports the sandbox once, as it is now; lent for that callback. SBX_E_GONE when it no longer exists. [call] */
+    /* Reports the sandbox once, as it is now; lent for that callback. SBX_E_GONE when it no longer exists, or
+     * SBX_STATE_STOPPED where the provider still knows what became of it. [call] */
     sbx_status (*info)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_info_sink *out);
     /* Runs a command to its end. timeout_ms is the command's own limit: over it, the whole process tree is killed and
      * the answer is SBX_OK with SBX_TIMED_OUT. `out` is filled on every return, so that what was counted is never lost;
@@ -711,11 +712,13 @@ struct sbx_tunnel_sink {
 struct sbx_tunnel_ops {
     uint32_t size;
     uint32_t reserved0;
-    /* Makes an endpoint for a port of the sandbox and reports it once; the one that is there already when both fit. The
-     * token is a secret. [call] */
+    /* Makes an endpoint for a port of the sandbox and reports it once, with the port that was asked for; the one that
+     * is there already when both fit. With SBX_TUNNEL_TOKEN it always comes with its token, a secret: one that is there
+     * and whose token cannot be told again is SBX_E_STATE. [call] */
     sbx_status (*create)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_tunnel_args *args,
                          const struct sbx_tunnel_sink *out);
-    /* Each endpoint of the sandbox once; the token only where the provider tells it again. [call] */
+    /* Each endpoint of the sandbox once; the token only where the provider tells it again. Port 0: it serves any one,
+     * and the URL has the word PORT in its place. [call] */
     sbx_status (*list)(struct sbx_handle *h, struct sbx_call *call, const struct sbx_tunnel_sink *out);
     /* SBX_OK also when it is gone already. [call] */
     sbx_status (*remove)(struct sbx_handle *h, struct sbx_call *call, const char *id);
