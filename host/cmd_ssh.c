@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -34,7 +35,7 @@ struct session {
     int key_fd;
     int cause; /* errno of what went wrong here */
     uint32_t port;
-    struct buf identity; /* where ssh finds the key */
+    struct buf identity; /* IdentityFile="...": where ssh finds the key */
     struct buf proxy;    /* ProxyCommand=..., or empty */
     struct buf host;
     struct buf user;
@@ -73,6 +74,38 @@ static void quote(struct buf *out, const char *word)
 
 /* --- the key ------------------------------------------------------------------------------------------------------ */
 
+/* The option, and not -i: what -i cannot find is dropped, and ssh then tries the user's own keys. An absolute name in
+ * quotes means itself, but for what stands behind a %. */
+static void name_key(struct session *s, const char *path)
+{
+    (void)buf_text(&s->identity, "IdentityFile=\"");
+    for (; *path != 0; path++)
+        (void)buf_append(&s->identity, *path == '%' ? "%%" : path, *path == '%' ? 2 : 1);
+    (void)buf_text(&s->identity, "\"");
+}
+
+static int check_key(struct session *s)
+{
+    struct cmd *c = s->c;
+    const char *path = c->value[OPT_KEY];
+    CLEANUP_FREE char *here = *path == '/' ? strdup("") : getcwd(NULL, 0);
+    CLEANUP_BUF struct buf whole;
+    buf_init(&whole, WORD_MAX);
+    if (*path == 0)
+        return cmd_usage(c, "option '--key' names no file");
+    if (here == NULL)
+        return cmd_own(c, NULL, "system", "the directory: %s", strerror(errno));
+    (void)buf_format(&whole, "%s%s%s", here, *path == '/' ? "" : "/", path);
+    if (whole.failed != 0)
+        return cmd_no_memory(c);
+    for (const char *p = whole.data; *p != 0; p++)
+        if (strchr("\"\\$", *p) != NULL || (unsigned char)*p < ' ')
+            return cmd_usage(c, "--key: ssh takes no name with \", \\, $ or a control character in it: '%s'",
+                             whole.data);
+    name_key(s, whole.data);
+    return s->identity.failed == 0 ? 0 : cmd_no_memory(c);
+}
+
 /* A place that nobody else reads, before there is anything to put there. */
 static int open_key(struct session *s)
 {
@@ -82,14 +115,13 @@ static int open_key(struct session *s)
         s->key_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (s->key_fd < 0)
             return cmd_own(c, NULL, "file", "%s: %s", path, strerror(errno));
-        /* ssh replaces what stands behind a % of the name. */
-        for (; *path != 0; path++)
-            (void)buf_append(&s->identity, *path == '%' ? "%%" : path, *path == '%' ? 2 : 1);
     } else {
+        char name[64];
         s->key_fd = memfd_create("sbx-ssh-key", MFD_CLOEXEC);
         if (s->key_fd < 0 || fchmod(s->key_fd, 0600) != 0)
             return cmd_own(c, NULL, "system", "no place for the key: %s", strerror(errno));
-        (void)buf_format(&s->identity, "/proc/%d/fd/%d", (int)getpid(), s->key_fd);
+        (void)snprintf(name, sizeof name, "/proc/%d/fd/%d", (int)getpid(), s->key_fd);
+        name_key(s, name);
     }
     return s->identity.failed == 0 ? 0 : cmd_no_memory(c);
 }
@@ -150,7 +182,7 @@ static void words_of(const struct session *s, char port[16], const char *words[W
     size_t n = sizeof fixed / sizeof fixed[0];
     memcpy(words, fixed, sizeof fixed);
     (void)snprintf(port, 16, "%u", s->port);
-    words[n++] = "-i";
+    words[n++] = "-o";
     words[n++] = s->identity.data;
     if (s->proxy.len > 0) {
         words[n++] = "-o";
@@ -187,6 +219,11 @@ static int wait_ssh(const struct cmd *c, pid_t pid)
     return WIFSIGNALED(how) ? EXIT_SIGNAL + WTERMSIG(how) : WEXITSTATUS(how);
 }
 
+static int no_ssh(struct cmd *c)
+{
+    return cmd_own(c, NULL, "no_ssh", "there is no program ssh here; install the client of OpenSSH");
+}
+
 static int run_ssh(struct session *s)
 {
     char port[16];
@@ -207,10 +244,26 @@ static int run_ssh(struct session *s)
         (void)posix_spawnattr_destroy(&attr);
     }
     if (cause == ENOENT)
-        return cmd_own(s->c, NULL, "no_ssh", "there is no program ssh here; install the client of OpenSSH");
+        return no_ssh(s->c);
     if (cause != 0)
         return cmd_own(s->c, NULL, "system", "ssh: %s", strerror(cause));
     return wait_ssh(s->c, pid);
+}
+
+/* Where execvp would look. */
+static int is_there(const char *program)
+{
+    const char *path = getenv("PATH");
+    char file[PATH_MAX];
+    for (const char *s = path == NULL ? "/bin:/usr/bin" : path;; s++) {
+        size_t len = strcspn(s, ":");
+        int n = snprintf(file, sizeof file, "%.*s%s%s", (int)len, s, len > 0 ? "/" : "", program);
+        if (n > 0 && (size_t)n < sizeof file && access(file, X_OK) == 0)
+            return 1;
+        s += len;
+        if (*s == 0)
+            return 0;
+    }
 }
 
 /* --- only the words ----------------------------------------------------------------------------------------------- */
@@ -255,8 +308,9 @@ static int print_ssh(struct session *s, const sbx_sandbox *box)
 static int check(struct session *s)
 {
     struct cmd *c = s->c;
-    if (cmd_has(c, OPT_KEY) && *c->value[OPT_KEY] == 0)
-        return cmd_usage(c, "option '--key' names no file");
+    int code = cmd_has(c, OPT_KEY) ? check_key(s) : 0;
+    if (code != 0)
+        return code;
     if (cmd_has(c, OPT_JSON) && !cmd_has(c, OPT_KEY))
         return cmd_usage(c, "a session has no JSON form; give --key FILE, or leave --json out");
     for (size_t i = 1; i < c->arg_count; i++) {
@@ -268,6 +322,9 @@ static int check(struct session *s)
 
 static int log_in(struct session *s, sbx_sandbox *box)
 {
+    /* Nobody takes a key back that was made for nothing. */
+    if (!cmd_has(s->c, OPT_KEY) && !is_there("ssh"))
+        return no_ssh(s->c);
     int code = open_key(s);
     if (code != 0)
         return code;

@@ -130,6 +130,7 @@ static void report_row(void *user, const struct sbx_endpoint *e)
     table_cell(&l->table, e->url == NULL ? "-" : e->url);
 }
 
+/* Before the sandbox is looked for. */
 static int check_create(struct cmd *c)
 {
     uint32_t port = 0;
@@ -141,7 +142,7 @@ static int tunnel_create(struct cmd *c, sbx_sandbox *box)
     struct sbx_error error = SBX_INIT(error);
     struct listing l = {.c = c};
     uint32_t port = 0;
-    int code = value_port(c, c->args[2], 1, &port);
+    int code = value_port(c, c->args[2], 1, &port); /* which check_create found to be one */
     json_init(&l.json);
     json_flag(&l.json, l.json.root, "ok", 1);
     json_text(&l.json, l.json.root, "id", sbx_id(box));
@@ -210,6 +211,8 @@ static int tunnel_rm(struct cmd *c, sbx_sandbox *box)
     sbx_status status = sbx_endpoint_list(box, &c->call, note_ending, &ending, &error);
     if (ending.more)
         return cmd_own(c, sbx_id(box), "too_many", "more than %d tunnels; end them by their names", ENDING_MAX);
+    if (status == SBX_OK && ending.only != NULL && ending.count == 0)
+        return cmd_own(c, sbx_id(box), "no_tunnel", "no such tunnel '%s'", ending.only);
     for (size_t i = 0; status == SBX_OK && i < ending.count; i++)
         status = sbx_endpoint_remove(box, ids[i], &c->call, &error);
     if (status != SBX_OK)

@@ -100,11 +100,13 @@ static sbx_status tunnel_create(struct sbx_handle *h, struct sbx_call *call, con
         return status;
     const struct cJSON *tunnel = json_member(view, "tunnel");
     const char *mode = json_text(tunnel, "auth_mode");
-    if (mode != NULL && strcmp(mode, mode_of(args.auth)) == 0)
+    int is_told = args.auth != SBX_TUNNEL_TOKEN || json_text(tunnel, "auth_token") != NULL;
+    if (mode != NULL && strcmp(mode, mode_of(args.auth)) == 0 && is_told)
         return report(h, call, tunnel, args.port, out);
     if (mode != NULL)
         return call_fail(call, SBX_E_STATE,
-                         "tunnel: devbox %s has one, for all of its ports, that is %s; remove it first", h->id, mode);
+                         "tunnel: devbox %s has one, for all of its ports, that is %s%s; remove it first", h->id, mode,
+                         is_told ? "" : " and whose token is not told");
     (void)snprintf(body, sizeof body, "{\"auth_mode\":\"%s\"}", mode_of(args.auth));
     status = devbox_post(h, call, "tunnel", "enable_tunnel", body, 0, &made);
     return status == SBX_OK ? report(h, call, made, args.port, out) : status;

@@ -113,6 +113,10 @@ bad_ports_and_sweeps() {
     bad "tunnel: option '--public' has no meaning for 'ls'" tunnel ls --public local/a
     bad "tunnel: option '--public' has meaning for 'create' alone" tunnel --public local/a 80
     bad "ssh: option '--key' names no file" ssh --key= local/a
+    # shellcheck disable=SC2016 # as it stands there
+    for name in '/x/a"b' '/x/a\b' '/x/${HOME}'; do
+        bad "ssh: --key: ssh takes no name with \", \\, \$ or a control character in it: '$name'" ssh --key "$name" local/a
+    done
     bad "gc: too many arguments, beginning with 'x'; usage: sbxctl gc [OPTION...]" gc x
 }
 

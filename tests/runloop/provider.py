@@ -29,9 +29,9 @@ class TestCase(double.TestCase):
             self.environment[name] = os.path.join(self.folder, name)
             os.mkdir(self.environment[name], 0o700)
 
-    def sbx(self, *words, data=b"", timeout=60, **environment):
-        """Runs sbxctl. data: its stdin."""
-        done = subprocess.run([SBXCTL, *words], check=False, input=data, capture_output=True, timeout=timeout,
+    def sbx(self, *words, data=b"", timeout=60, cwd=None, **environment):
+        """Runs sbxctl. data: its stdin; cwd: where."""
+        done = subprocess.run([SBXCTL, *words], check=False, input=data, capture_output=True, timeout=timeout, cwd=cwd,
                               env={**self.environment, **environment})
         return Done(done.returncode, done.stdout, done.stderr.decode())
 

@@ -1,6 +1,7 @@
 """The Runloop provider: what a caller gets of it."""
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -299,7 +300,9 @@ class Network(provider.TestCase):
         self.assertIn("-F\nnone", "\n".join(words))
         self.assertIn(f"ProxyCommand=openssl s_client -quiet -verify_quiet -servername {host} "
                       "-connect ssh.runloop.ai:443", words)
-        self.assertRegex(words[words.index("-i") + 1], "^/proc/[0-9]+/fd/[0-9]+$")
+        self.assertNotIn("-i", words)
+        self.assertRegex(words[next(n for n, word in enumerate(words) if word.startswith("IdentityFile"))],
+                         '^IdentityFile="/proc/[0-9]+/fd/[0-9]+"$')
         self.assertEqual((key.split()[0], mode), ("ecdsa-sha2-nistp256", "600"))
         for path, _, files in os.walk(self.folder):
             for one in (os.path.join(path, name) for name in files):
@@ -316,8 +319,8 @@ class Network(provider.TestCase):
             file.write(f"""#!/bin/sh
 exec 3>{folder}/seen
 printf '%s\\n' "$@" >&3
-while [ "$1" != -i ]; do shift; done
-{{ printf '\\0'; ssh-keygen -y -f "$2"; printf '\\0'; stat -Lc %a "$2" | tr -d '\\n'; }} >&3
+for word; do case $word in IdentityFile=*) key=${{word#*=}}; key=${{key#?}}; key=${{key%?}};; esac; done
+{{ printf '\\0'; ssh-keygen -y -f "$key"; printf '\\0'; stat -Lc %a "$key" | tr -d '\\n'; }} >&3
 exit 7
 """)
         os.chmod(os.path.join(folder, "ssh"), 0o755)
@@ -326,7 +329,7 @@ exit 7
     def test_ssh_prints_its_words_and_keeps_the_key_where_it_was_told(self):
         box, key = self.devbox(), os.path.join(self.folder, "my key")
         line = self.must("ssh", "--key", key, box).decode()
-        self.assertIn(f"-i '{key}'", line)
+        self.assertIn(f"-o 'IdentityFile=\"{key}\"'", line)
         self.assertEqual(os.stat(key).st_mode & 0o777, 0o600)
         with open(key, encoding="utf-8") as file:
             self.assertIn("PRIVATE KEY", file.read())
@@ -341,10 +344,31 @@ exit 7
         self.assertEqual(self.sbx("ssh", "--key", key + "3", box).code, 125)
         self.assertFalse(os.path.exists(key + "3"))
 
-    def test_ssh_that_is_not_there_is_told(self):
-        done = self.sbx("ssh", self.devbox(), PATH=self.folder)
+    def test_ssh_uses_the_key_of_any_name_and_no_other(self):
+        if shutil.which("ssh") is None:
+            self.skipTest("no ssh")
+        box, folder = self.devbox(), os.path.join(self.folder, "100%b %%h 'q' #1")
+        os.mkdir(folder)
+        for name in ("k%b", "none", "~", "~root", "plain", os.path.join(folder, "whole %u")):
+            done = self.sbx("ssh", "--key", name, box, "true", cwd=folder)
+            self.assertEqual((done.code, done.err), (0, ""))
+            words = shlex.split(done.out.decode())
+            # As far as the keys it would try; the connection is none.
+            seen = subprocess.run([words[0], "-v", "-o", "ProxyCommand=false", *words[1:]], check=False, cwd="/",
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=60, env=self.environment)
+            keys = [line.partition("identity file ")[2] for line in seen.stderr.decode().splitlines()
+                    if "identity file " in line]
+            path = os.path.join(folder, name)
+            self.assertEqual([key.rpartition(" type ")[0] for key in keys], [path, path + "-cert"], seen.stderr)
+            self.assertTrue(os.path.isfile(path), path)
+
+    def test_ssh_that_is_not_there_is_told_before_a_key_is_made(self):
+        box = self.devbox()
+        self.forget_requests()
+        done = self.sbx("ssh", box, PATH=self.folder)
         self.assertEqual(done.code, 125)
         self.assertIn("there is no program ssh here", done.err)
+        self.assertFalse([one for one in self.requests() if "create_ssh_key" in one["path"]])
 
     def test_ssh_ends_with_sbxctl(self):
         box, folder = self.devbox(), os.path.join(self.folder, "bin")
@@ -360,6 +384,17 @@ exit 7
         with open(folder + "/pid", encoding="utf-8") as file:
             self.assertFalse(os.path.exists("/proc/" + file.read().strip()))
 
+    def test_a_tunnel_whose_token_is_not_told_is_left_alone(self):
+        box = self.devbox()
+        self.must("tunnel", "create", box, "8080")
+        view = self.ok("GET", self.native(box))
+        view["tunnel"]["auth_token"] = None
+        self.double.fault(do="reply", method="GET", path=self.native(box), status=200, body=json.dumps(view), times=0)
+        done = self.sbx("tunnel", "create", box, "8080")
+        self.assertEqual(done.code, 125)
+        self.assertIn("is authenticated and whose token is not told; remove it first", done.err)
+        self.assertFalse([one for one in self.requests() if one["path"].endswith("/remove_tunnel")])
+
     def test_tunnels_are_made_listed_and_ended_from_the_command_line(self):
         box, tail = self.devbox(), f".tunnel.{self.double.url.partition('//')[2]}"
         url, token = self.must("tunnel", "create", box, "8080").decode().split()
@@ -374,7 +409,9 @@ exit 7
         table = self.must("tunnel", "ls", box).decode()
         self.assertEqual(table.split(), ["TUNNEL", "PORT", "URL", key, "any", f"http://PORT-{key}{tail}"])
         self.assertEqual(json.loads(self.must("--json", "tunnel", "ls", box))["tunnels"][0]["token"], token)
-        done = self.sbx("tunnel", "rm", box)
+        done = self.sbx("tunnel", "rm", box, key + "x")
+        self.assertEqual((done.code, done.err), (125, f"sbxctl: tunnel {box}: no such tunnel '{key}x'\n"))
+        done = self.sbx("tunnel", "rm", box, key)
         self.assertEqual((done.code, done.err),
                          (0, f"sbxctl: tunnel {box}: the tunnel has ended for all of its ports\n"))
         self.assertEqual(self.must("-q", "tunnel", "ls", box), b"")
