@@ -13,10 +13,12 @@
 enum { LOGS_JSON_MAX = 128 << 20 };
 
 struct stream {
-    struct sbx_job_output_options options;
+    struct sbx_job_output_options options; /* of the piece that is read now; `from` is made exact at its end */
     uint64_t next;
+    uint64_t given; /* bytes of this piece, where they are counted */
     sbx_op *op;
-    struct buf bytes; /* with --json */
+    int is_json;
+    struct buf bytes; /* with --json, of this piece alone */
 };
 
 int job_logs_check(struct cmd *c)
@@ -32,9 +34,11 @@ int job_logs_check(struct cmd *c)
     return value_number(c, OPT_FROM, "bytes", &from);
 }
 
-static int32_t keep(void *user, const void *data, size_t len)
+static int32_t take(void *user, const void *data, size_t len)
 {
-    return buf_append(user, data, len) == 0 ? 0 : 1;
+    struct stream *s = user;
+    s->given += len;
+    return s->is_json && buf_append(&s->bytes, data, len) != 0 ? 1 : 0;
 }
 
 static sbx_status begin(struct cmd *c, sbx_sandbox *box, const char *job, struct stream *s, struct sbx_error *error)
@@ -44,22 +48,48 @@ static sbx_status begin(struct cmd *c, sbx_sandbox *box, const char *job, struct
     return sbx_job_output_start(box, job, &s->options, &c->call, &s->op, error);
 }
 
-/* To its end. Where the caller named no offset, what is no longer kept is skipped, and told. */
+static void tell_gap(const struct cmd *c, const sbx_sandbox *box, const struct stream *s, uint64_t offset)
+{
+    cmd_note(c, sbx_id(box), "%s: bytes before %llu are no longer kept", s->options.stream == 1 ? "stdout" : "stderr",
+             (unsigned long long)offset);
+}
+
+/* One more piece, from the oldest byte kept at `next` or behind: where that was is known when the piece is whole. What
+ * was read before the gap is no part of it. */
+static sbx_status resume(struct cmd *c, sbx_sandbox *box, const char *job, struct stream *s, struct sbx_error *error)
+{
+    s->given = 0;
+    buf_consume(&s->bytes, s->bytes.len);
+    s->options.from = s->next;
+    s->options.flags |= SBX_JOB_OLDEST;
+    s->options.on_data = take;
+    s->options.user_data = s;
+    sbx_status status = begin(c, box, job, s, error);
+    if (status != SBX_OK)
+        return status;
+    status = sbx_op_finish(s->op, error);
+    s->next = sbx_op_next(s->op);
+    if (status == SBX_OK)
+        s->options.from = s->next - s->given;
+    return status;
+}
+
+/* To its end. Where the caller named no offset, what is no longer kept is skipped, and told: to who follows at once, as
+ * far as it is known. */
 static sbx_status complete(struct cmd *c, sbx_sandbox *box, const char *job, struct stream *s, struct sbx_error *error)
 {
+    uint64_t told = 0;
     sbx_status status = sbx_op_finish(s->op, error);
     s->next = sbx_op_next(s->op);
-    while (status == SBX_E_TOO_LARGE && !cmd_has(c, OPT_FROM) && s->next > s->options.from) {
-        cmd_note(c, sbx_id(box), "%s: bytes before %llu are no longer kept",
-                 s->options.stream == 1 ? "stdout" : "stderr", (unsigned long long)s->next);
-        s->options.from = s->next;
-        s->options.flags |= SBX_JOB_OLDEST;
-        status = begin(c, box, job, s, error);
-        if (status != SBX_OK)
-            return status;
-        status = sbx_op_finish(s->op, error);
-        s->next = sbx_op_next(s->op);
+    if (status != SBX_E_TOO_LARGE || cmd_has(c, OPT_FROM))
+        return status;
+    while (status == SBX_E_TOO_LARGE && s->next > s->options.from) {
+        if (cmd_has(c, OPT_FOLLOW))
+            tell_gap(c, box, s, told = s->next);
+        status = resume(c, box, job, s, error);
     }
+    if (status == SBX_OK && s->options.from != told)
+        tell_gap(c, box, s, s->options.from);
     return status;
 }
 
@@ -90,9 +120,10 @@ static void prepare(const struct cmd *c, struct stream *s, uint32_t number)
         return;
     s->options.stream = number;
     s->options.flags = cmd_has(c, OPT_FOLLOW) ? SBX_JOB_FOLLOW : 0;
-    if (cmd_has(c, OPT_JSON)) {
-        s->options.on_data = keep;
-        s->options.user_data = &s->bytes;
+    s->is_json = cmd_has(c, OPT_JSON);
+    if (s->is_json) {
+        s->options.on_data = take;
+        s->options.user_data = s;
     } else {
         s->options.flags |= SBX_JOB_OUT_FD;
         s->options.fd = single ? 1 : (int32_t)number;

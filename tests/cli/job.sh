@@ -120,6 +120,53 @@ logs_begin_anywhere_and_follow_to_the_end() {
     errors "sbxctl: logs $BOX: interrupted by SIGINT"
 }
 
+# exact STREAM...: for each stream of the last answer, numbered lines from 1 on, `next` lies behind the bytes given and
+# `from` before them; the note in $T/err names that offset
+exact() {
+    python3 -c '
+import json, re, sys
+answer, notes = json.load(open(sys.argv[1])), open(sys.argv[2]).read()
+def place(number):
+    return sum((min(number, 10 ** n) - 10 ** (n - 1)) * (n + 1) for n in range(1, 12) if 10 ** (n - 1) < number)
+for stream in sys.argv[3:]:
+    text, begin, end = (answer[stream + key] for key in ("", "_from", "_next"))
+    print(stream, begin, end, len(text), notes)
+    assert end - begin == len(text), "bytes that are not there"
+    assert begin > 0, "nothing was dropped"
+    head, _, rest = text.partition("\n")
+    lines = rest.split("\n")[:-1]
+    assert lines == [str(int(lines[0]) + n) for n in range(len(lines))], "a gap inside"
+    assert begin + len(head) + 1 == place(int(lines[0])), "another offset"
+    told = re.findall(stream + ": bytes before ([0-9]+) are no longer kept", notes)
+    assert told == [str(begin)], told' "$T/out" "$T/err" "$@" >"$T/exact" 2>&1 || {
+        cat "$T/exact"
+        fail "offsets and bytes do not agree"
+    }
+}
+
+logs_name_the_offset_of_what_they_give() {
+    job_box
+    start --keep 64K "$BOX" sh -c 'seq 1 300000; seq 1 200000 >&2'
+    try 0 sbx wait "$BOX" "$JOB"
+    try 0 sbx logs --json "$BOX" "$JOB"
+    exact stdout stderr
+    first=$(json stdout_from)
+    next=$(json stdout_next)
+    try 0 sbx logs --stream stdout "$BOX" "$JOB"
+    errors "sbxctl: logs $BOX: stdout: bytes before $first are no longer kept"
+    [ "$(wc -c <"$T/out")" = $((next - first)) ] || fail "not so many bytes"
+    # Goes on while it is read: the oldest byte moves between two calls.
+    start --keep 64K "$BOX" seq 1 99999999999
+    for _ in {1..200}; do
+        sbx logs --stream stdout --from 0 "$BOX" "$JOB" >/dev/null 2>&1 || break
+        sleep 0.05
+    done
+    for _ in 1 2 3; do
+        try 0 sbx logs --json --deadline 60 "$BOX" "$JOB"
+        exact stdout
+    done
+}
+
 wait_sees_the_state_of_a_sandbox() {
     new_box
     try 0 sbx wait --state running --state suspended "$BOX"
