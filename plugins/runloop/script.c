@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * script.c - see script.h. The words of a mark: eN the command ended with N; time its limit was over; n126, n127 it
- * could not be started; cwd, user, sudo what else is in the way.
+ * could not be started; cwd, user, sudo, input what else is in the way.
  */
 #include "plugins/runloop/script.h"
 
@@ -167,13 +167,14 @@ void script_shell_mark(const char *shell, char mark[SHELL_MARK + 1])
     (void)snprintf(mark, SHELL_MARK + 1, "%016" PRIx64, hash);
 }
 
-/* A shell's first command notes which process it is, for those who want to close it. */
+/* A shell's first command notes which process it is, for those who want to close it, and where its home is: there the
+ * files of later commands are, whatever HOME has become. */
 static void put_note(struct buf *text, const char *shell)
 {
     char mark[SHELL_MARK + 1];
     script_shell_mark(shell, mark);
     (void)buf_format(text,
-                     "[ \"${__sbx_p-}\" = $$ ] || { __sbx_p=$$; SBX_SHELL=%s; export SBX_SHELL\n"
+                     "[ \"${__sbx_p-}\" = $$ ] || { __sbx_p=$$ __sbx_h=~; SBX_SHELL=%s; export SBX_SHELL\n"
                      "echo \"$$ $(cut -d' ' -f22 /proc/$$/stat)\" >%s%s; } 2>/dev/null\n",
                      mark, SHELL_NOTE, mark);
 }
@@ -183,7 +184,7 @@ static sbx_status write_shell(const struct script *script, struct sbx_call *call
 {
     const struct sbx_exec_args *args = script->args;
     CLEANUP_BUF struct buf words;
-    int merged = (args->flags & SBX_EXEC_MERGE_STDERR) != 0;
+    int merged = (args->flags & SBX_EXEC_MERGE_STDERR) != 0, has_file = script->input == SCRIPT_STDIN_FILE;
     buf_init(&words, TEXT_LIMIT);
     if (args->cwd != NULL || args->user != NULL || args->envs.count != 0)
         return call_fail(call, SBX_E_UNSUPPORTED,
@@ -198,21 +199,24 @@ static sbx_status write_shell(const struct script *script, struct sbx_call *call
         (void)buf_text(text, " 2>/dev/null; }\n");
     }
     put_note(text, args->shell);
-    (void)buf_format(text, "__sbx_t=%s __sbx_w= __sbx_f=/tmp/.%s __sbx_l=", script->name, script->name);
+    (void)buf_format(text, "__sbx_t=%s __sbx_w= __sbx_i= __sbx_f=/tmp/.%s __sbx_l=", script->name, script->name);
     put_seconds(text, script->limit_ms);
-    (void)buf_format(text, "\n%s{ eval ", script->limit_ms == 0 ? "" : shell_watch);
+    (void)buf_format(text, "\n%s{ __sbx_i=1; ", script->limit_ms == 0 ? "" : shell_watch);
+    if (has_file) /* the command may end the shell */
+        (void)buf_format(text, "command -p rm -f \"$__sbx_h/.%s.in\"; ", script->name);
+    (void)buf_text(text, "eval ");
     if (words.failed == 0)
         quote_put(text, words.len > 0 ? words.data : "");
-    (void)buf_format(text, "\n}%s", merged ? " 2>&1" : "");
-    if (script->input == SCRIPT_STDIN_FILE)
-        (void)buf_format(text, " <~/.%s.in", script->name);
-    (void)buf_text(text, "\n__sbx_s=$?; [ -z \"$__sbx_w\" ] || kill \"$__sbx_w\" 2>/dev/null\n");
-    if (script->input == SCRIPT_STDIN_FILE)
-        (void)buf_format(text, "rm -f ~/.%s.in\n", script->name);
+    if (has_file)
+        (void)buf_format(text, "\n} <\"$__sbx_h/.%s.in\"", script->name);
+    else
+        (void)buf_text(text, "\n} </dev/null");
     (void)buf_format(text,
-                     "if [ -e \"$__sbx_f\" ]; then rm -f \"$__sbx_f\"; __sbx_w=time; else __sbx_w=e$__sbx_s; fi\n"
+                     "%s\n__sbx_s=$?; [ -z \"$__sbx_w\" ] || kill \"$__sbx_w\" 2>/dev/null\n"
+                     "if [ -e \"$__sbx_f\" ]; then rm -f \"$__sbx_f\"; __sbx_w=time\n"
+                     "elif [ -n \"$__sbx_i\" ]; then __sbx_w=e$__sbx_s; else __sbx_w=input; __sbx_s=126; fi\n"
                      "printf '\\036%%s %%s\\037' \"$__sbx_t\" \"$__sbx_w\"%s\n(exit \"$__sbx_s\")\n",
-                     merged ? "" : "; printf '\\036%s %s\\037' \"$__sbx_t\" \"$__sbx_w\" >&2");
+                     merged ? " 2>&1" : "", merged ? "" : "; printf '\\036%s %s\\037' \"$__sbx_t\" \"$__sbx_w\" >&2");
     return words.failed == 0 ? SBX_OK : call_fail(call, SBX_E_TOO_LARGE, "exec: the command is too long");
 }
 
@@ -233,7 +237,10 @@ void script_write_loader(const char *name, int in_shell, struct buf *text)
 {
     buf_init(text, 1024);
     if (in_shell)
-        (void)buf_format(text, "__sbx_c=$(cat ~/.%s; rm -f ~/.%s); eval \"$__sbx_c\"", name, name);
+        (void)buf_format(text,
+                         "__sbx_c=${__sbx_h:-~}/.%s\n"
+                         "__sbx_c=$(command -p cat \"$__sbx_c\"; command -p rm -f \"$__sbx_c\"); eval \"$__sbx_c\"",
+                         name);
     else
         (void)buf_format(text, "exec sh -c 'c=$(cat \"$1\"); rm -f \"$1\"; eval \"$c\"' sh ~/.%s", name);
 }

@@ -222,6 +222,26 @@ class Commands(provider.TestCase):
         self.assertEqual(self.must("shell", box, "s", "cat"), b"")
         self.assertEqual(self.must("exec", box, "--", "sh", "-c", "ls -A ~ | grep -c sbx- || true"), b"0\n")
 
+    def test_a_shell_that_changed_its_home_and_path_runs_commands_with_input_and_leaves_none(self):
+        box = self.devbox()
+        left = ("exec", box, "--", "sh", "-c", "ls -A ~ | grep -c sbx- || true")
+        self.must("shell", box, "s", "mkdir elsewhere; HOME=$PWD/elsewhere; PATH=/nowhere")
+        done = self.sbx("shell", "-i", box, "s", "read -r A; echo \"<$A>\"; false", data=b"one\n")
+        self.assertEqual((done.code, done.out, done.err), (1, b"<one>\n", ""))
+        self.assertEqual(self.must(*left), b"0\n")
+        long = ": " + "x" * 110000 + "; echo \"<$A>\""
+        self.assertEqual(self.must("shell", box, "s", long), b"<one>\n")
+        self.assertEqual(self.must("shell", "-i", box, "s", "HOME=/; read -r B; echo $B", data=b"two\n"), b"two\n")
+        self.assertEqual(self.sbx("shell", "-i", box, "s", "read -r B; exit 3", data=b"three\n").code, 125)
+        self.assertEqual(self.must(*left), b"0\n")
+
+    def test_input_that_is_not_there_is_no_result_of_a_shells_command(self):
+        box = self.devbox()
+        self.double.fault(path="*/upload_file", do="reply", status=200, body="{}")
+        done = self.sbx("shell", "-i", box, "s", "echo ran; cat", data=b"one\n")
+        self.assertEqual((done.code, done.out), (125, b""))
+        self.assertIn("'input'", done.err)
+
     def test_files_tell_the_four_errors_apart(self):
         box, target = self.devbox(), os.path.join(self.folder, "f")
         self.must("exec", box, "--", "sh", "-c", "mkdir d; echo x >closed; chmod 0 closed; mkfifo pipe")

@@ -1,15 +1,15 @@
 """Named shells: one bash that stays for each name, and runs its commands one after the other.
 
 The commands come in on its descriptor 4, each ended by NUL; after each it puts a mark behind both outputs and the exit
-status on descriptor 3. Killing a run ends what the shell started for it; a shell that is busy itself ends with it, and
-its name begins anew.
+status on descriptor 3. Their stdin is the shell's own: a pipe into which nothing comes, and which stays open. Killing a
+run ends what the shell started for it; a shell that is busy itself ends with it, and its name begins anew.
 """
 import asyncio
 import secrets
 import signal
 
 LOOP = """while IFS= read -r -d '' -u 4 __command; do
-eval "$__command" </dev/null 3>&- 4<&-
+eval "$__command" 3>&- 4<&-
 __status=$?
 printf %s MARK; printf %s MARK >&2; printf '%s\\n' "$__status" >&3
 done"""
@@ -27,7 +27,7 @@ class Shell:
             return
         self.mark = b"\x01" + secrets.token_hex(16).encode() + b"\x02"
         loop = LOOP.replace("MARK", "$'\\x01" + self.mark[1:-1].decode() + "\\x02'")
-        self.process = await box.start(["bash", "-c", loop], extra=True)
+        self.process = await box.start(["bash", "-c", loop], stdin=True, extra=True)
 
     async def run(self, run):
         """The exit code of the run's command; that of the shell where it ended with it."""
