@@ -8,18 +8,19 @@
 enum { NO_SHELL = 3 };
 
 /* $1: the note, which says process and start time; $2: what the environment of its commands has. The shell is stopped
- * first, so that it starts nothing more. A process that is dead and not yet reaped is no shell any more. */
+ * first, so that it starts nothing more. The note goes last: who is stopped in between can begin again. A process that
+ * is dead and not yet reaped is no shell any more. */
 static const char closing[] =
     "b() { cut -d' ' -f22 \"/proc/$1/stat\" 2>/dev/null; }\n"
     "[ -e \"$1\" ] || exit 3\n"
-    "read -r p s <\"$1\"; rm -f \"$1\"\n"
-    "[ -n \"$s\" ] && [ \"$(b \"$p\")\" = \"$s\" ] || exit 3\n"
+    "read -r p s <\"$1\"\n"
+    "[ -n \"$s\" ] && [ \"$(b \"$p\")\" = \"$s\" ] || { rm -f \"$1\"; exit 3; }\n"
     "k() ( for c in $(grep -ls \"^PPid:[[:space:]]*$1\\$\" /proc/[0-9]*/status); do c=${c%/status}\n"
     "c=${c#/proc/}; k \"$c\"; kill -9 \"$c\"; done )\n"
     "e() { for c in $(grep -ls \"SBX_SHELL=$1\" /proc/[0-9]*/environ); do c=${c%/environ}\n"
     "kill -9 \"${c#/proc/}\"; done; }\n"
     "exec 2>/dev/null\n"
-    "kill -STOP \"$p\"; k \"$p\"; k \"$p\"; kill -9 \"$p\"; for i in 1 2 3; do e \"$2\"; done\n"
+    "kill -STOP \"$p\"; k \"$p\"; k \"$p\"; for i in 1 2 3; do e \"$2\"; done; kill -9 \"$p\"; rm -f \"$1\"\n"
     "i=0; while [ $i -lt 20 ] && [ \"$(b \"$p\")\" = \"$s\" ]; do sleep 0.1; i=$((i+1)); done\n"
     "exit 0\n";
 

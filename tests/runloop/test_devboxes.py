@@ -242,6 +242,18 @@ class Commands(provider.TestCase):
         self.assertEqual((done.code, done.out), (125, b""))
         self.assertIn("'input'", done.err)
 
+    def test_a_closing_that_was_cut_short_is_done_again(self):
+        box = self.devbox("--env", "PATH=bin:/usr/local/bin:/usr/bin:/bin")
+        self.must("exec", box, "--", "sh", "-c", "mkdir bin; cat >bin/grep; chmod 755 bin/grep",
+                  data=b"#!/bin/sh\n[ ! -e ~/cut ] || { rm ~/cut; kill -9 0; }\nexec /usr/bin/grep \"$@\"\n")
+        self.must("shell", box, "s", "sleep 4715 >/dev/null 2>&1 &")
+        self.must("exec", box, "--", "touch", "cut")
+        self.assertEqual(self.sbx("shell", "--close", box, "s").code, 125)
+        self.must("exec", box, "--", "test", "!", "-e", "cut")
+        self.must("shell", "--close", box, "s")
+        self.eventually(lambda: self.must("exec", box, "--", "sh", "-c", "pgrep -fc '^sleep 4715' || true") == b"0\n")
+        self.assertEqual(self.sbx("shell", "--close", box, "s").code, 125)
+
     def test_files_tell_the_four_errors_apart(self):
         box, target = self.devbox(), os.path.join(self.folder, "f")
         self.must("exec", box, "--", "sh", "-c", "mkdir d; echo x >closed; chmod 0 closed; mkfifo pipe")
