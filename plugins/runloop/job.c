@@ -5,15 +5,7 @@
  */
 #include "plugins/runloop/tables.h"
 
-enum {
-    HOLD_JOB_S = 25,
-    HOLD_JOB_MS = 40000,
-    GAP_MS = 300,
-    QUIET_MS = 400,
-    COUNT_MS = 5000,
-    FEED_BYTES = 1 << 16,
-    FEED_GAP_MS = 50
-};
+enum { HOLD_JOB_S = 25, HOLD_JOB_MS = 40000, GAP_MS = 300, QUIET_MS = 400, COUNT_MS = 5000, FEED_BYTES = 1 << 16 };
 
 static sbx_status open_job(struct sbx_handle *h, struct sbx_call *call, const char *what, const char *job,
                            struct run *run)
@@ -310,25 +302,35 @@ static sbx_status send_once(struct run *run, const char *job, const char *body, 
     return status == SBX_OK ? SBX_OK : excuse(run, status, &error, job);
 }
 
-/* What has not begun takes nothing either: it is sent again until the job runs, and then once more. */
-static sbx_status send_body(struct run *run, const char *job, const char *body)
+/* Until the service does not call the job queued any more. *is_running: nor completed. */
+static sbx_status await_begin(const struct run *run, const char *job, int *is_running)
 {
-    for (int is_last = 0;;) {
+    for (;;) {
         CLEANUP_JSON struct cJSON *view = NULL;
-        int taken = 0, ready = 0;
-        sbx_status status = send_once(run, job, body, &taken);
-        if (status == SBX_OK && !taken && !is_last)
-            status = get_view(run, job, &view);
-        if (status != SBX_OK || taken)
+        int ready = 0;
+        sbx_status status = get_view(run, job, &view);
+        const char *word = status == SBX_OK ? json_text(view, "status") : "";
+        *is_running = status == SBX_OK && strcmp(word, "completed") != 0;
+        if (strcmp(word, "queued") != 0)
             return status;
-        const char *word = json_text(view, "status");
-        if (is_last || word == NULL || strcmp(word, "completed") == 0)
-            return call_fail(run->call, SBX_E_STATE, "job feed: job '%s' takes no more input", job);
-        is_last = strcmp(word, "queued") != 0;
-        status = call_poll(run->call, NULL, 0, clock_now_ns() + FEED_GAP_MS * MS_NS, &ready);
+        status = call_poll(run->call, NULL, 0, clock_now_ns() + GAP_MS * MS_NS, &ready);
         if (status != SBX_OK)
             return status;
     }
+}
+
+/* What has not begun takes nothing either: once the job has, it is sent again. */
+static sbx_status send_body(struct run *run, const char *job, const char *body)
+{
+    int taken = 0, is_running = 0;
+    sbx_status status = send_once(run, job, body, &taken);
+    if (status == SBX_OK && !taken)
+        status = await_begin(run, job, &is_running);
+    if (status == SBX_OK && !taken && is_running)
+        status = send_once(run, job, body, &taken);
+    if (status == SBX_OK && !taken)
+        return call_fail(run->call, SBX_E_STATE, "job feed: job '%s' takes no more input", job);
+    return status;
 }
 
 /* The service carries text alone. A piece ends where a character does. */

@@ -191,6 +191,19 @@ class Commands(provider.TestCase):
         self.eventually(lambda: self.must("exec", box, "--", "sh", "-c", "pgrep -fc '^sleep 4712' || true") == b"0\n")
         self.assertEqual(self.sbx("job", "info", box, "exe_nosuch").code, 125)
 
+    def test_input_of_a_queued_job_is_not_sent_until_the_job_runs(self):
+        box = self.devbox()
+        job = self.must("job", "start", "--keep-stdin", box, "--", "cat").decode().strip()
+        self.double.fault(path="*/send_std_in", do="reply", status=200, body="{\"success\": false}")
+        self.double.fault(method="GET", path="*/executions/*", do="reply", status=200, times=4,
+                          body="{\"status\": \"queued\"}")
+        self.forget_requests()
+        self.must("job", "feed", "--eof", box, job, data=b"one\n")
+        asked = [(one["method"], one["time"]) for one in self.requests() if "/executions/" in one["path"]]
+        self.assertEqual([method for method, _ in asked], ["POST", *["GET"] * 5, "POST", "POST"])
+        self.assertGreater(asked[5][1] - asked[1][1], 1.1)
+        self.assertEqual(self.must("job", "logs", box, job), b"one\n")
+
     def test_a_named_shell_is_closed_with_all_that_it_started(self):
         box = self.devbox()
         self.must("shell", box, "s", "A=1; (setsid sleep 4713 >/dev/null 2>&1 &); sleep 4713 >/dev/null 2>&1 &")
