@@ -56,19 +56,15 @@ static sbx_status get_tar(struct sbx_handle *h, struct sbx_call *call, const cha
     static const char make[] = FIX "[ -e \"$p\" ] || exit 91\n[ -d \"$p\" ] || exit 94\n"
                                    "[ -r \"$p\" ] && cd -- \"$p\" || exit 95\n"
                                    "tar -cf ~/.\"$2\" --exclude=./.\"$2\" . || { rm -f ~/.\"$2\"; exit 96; }\n";
-    static const char drop[] = "rm -f ~/.\"$2\"";
-    CLEANUP_BUF struct buf answer = {0}, other = {0};
+    CLEANUP_BUF struct buf answer = {0};
     char name[MARK_NAME + 2] = ".";
-    int code = 0;
     run_name(name + 1);
-    const char *argv[] = {"sh", "-c", make, "sbx", dir, name + 1, NULL};
+    const char *const argv[] = {"sh", "-c", make, "sbx", dir, name + 1, NULL};
     sbx_status status = file_script(h, call, "get", dir, argv, &answer);
     if (status != SBX_OK)
         return status;
     status = file_fetch_home(h, call, "get", name, tar);
-    argv[2] = drop;
-    struct sbx_call late = {.size = sizeof late, .deadline_ns = clock_now_ns() + INT64_C(900000000)};
-    (void)run_script(h, &late, "get", argv, &other, &code);
+    file_drop(h, "get", name);
     return status;
 }
 

@@ -6,7 +6,7 @@
  */
 #include "plugins/runloop/file.h"
 
-enum { SOURCE_LIMIT = 1 << 30, PIECE = 1 << 16, TRANSFER_MS = 600000 };
+enum { SOURCE_LIMIT = 1 << 30, PIECE = 1 << 16, TRANSFER_MS = 600000, DROP_MS = 900 };
 
 #define FIX                                                                                                            \
     "case $1 in '~') p=$HOME ;; '~/'*) p=$HOME/${1#??} ;; /*) p=$1 ;; *) p=./$1 ;; esac\n"                             \
@@ -105,6 +105,15 @@ sbx_status file_script(struct sbx_handle *h, struct sbx_call *call, const char *
         return call_fail(call, SBX_E_INVALID, "%s: a path is needed", what);
     sbx_status status = run_script(h, call, what, argv, text, &code);
     return status != SBX_OK || code == 0 ? status : file_code(call, what, path, code);
+}
+
+void file_drop(struct sbx_handle *h, const char *what, const char *name)
+{
+    struct sbx_call late = {.size = sizeof late, .deadline_ns = clock_now_ns() + DROP_MS * MS_NS};
+    const char *const argv[] = {"sh", "-c", "rm -f ~/\"$1\"", "sbx", name, NULL};
+    CLEANUP_BUF struct buf answer = {0};
+    int code = 0;
+    (void)run_script(h, &late, what, argv, &answer, &code);
 }
 
 sbx_status file_write(struct sbx_handle *h, struct sbx_call *call, const char *path, const struct sbx_write_args *given,
@@ -225,18 +234,15 @@ static sbx_status download(struct sbx_handle *h, struct sbx_call *call, const ch
 static sbx_status download_by_link(struct sbx_handle *h, struct sbx_call *call, const char *path, struct fetch *f)
 {
     static const char make[] = FIX "ln -s -- \"$(readlink -f -- \"$p\")\" ~/.\"$2\"";
-    static const char drop[] = "rm -f ~/.\"$2\"";
-    CLEANUP_BUF struct buf answer = {0}, other = {0};
+    CLEANUP_BUF struct buf answer = {0};
     char name[MARK_NAME + 2] = ".";
-    int code = 0;
     run_name(name + 1);
-    const char *argv[] = {"sh", "-c", make, "sbx", path, name + 1, NULL};
+    const char *const argv[] = {"sh", "-c", make, "sbx", path, name + 1, NULL};
     sbx_status status = file_script(h, call, "read", path, argv, &answer);
     if (status != SBX_OK)
         return status;
     status = download(h, call, "read", name, f);
-    argv[2] = drop;
-    (void)run_script(h, NULL, "read", argv, &other, &code);
+    file_drop(h, "read", name);
     return status;
 }
 

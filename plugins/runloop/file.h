@@ -16,4 +16,8 @@ sbx_status file_script(struct sbx_handle *h, struct sbx_call *call, const char *
 sbx_status file_fetch_home(struct sbx_handle *h, struct sbx_call *call, const char *what, const char *name,
                            const struct sbx_sink *out);
 
+/* Removes a file of ours from the home directory, within a second (two where nobody answers), also when the caller's
+ * time is over. */
+void file_drop(struct sbx_handle *h, const char *what, const char *name);
+
 #endif /* SBX_RUNLOOP_FILE_H */

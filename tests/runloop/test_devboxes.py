@@ -280,6 +280,17 @@ class Commands(provider.TestCase):
         with open(target, "rb") as file:
             self.assertEqual(file.read(), b"there\n")
 
+    def test_a_helping_file_that_cannot_be_dropped_makes_nobody_late(self):
+        box, tree = self.devbox(), os.path.join(self.folder, "tree")
+        self.must("exec", box, "--", "sh", "-c", "mkdir d; echo there >d/f; echo there >/tmp/abs")
+        self.double.turn(absolute_downloads=False)
+        for words, skip in ((("cp", box + ":/tmp/abs", tree + ".f"), 3), (("cp", box + ":d", tree), 2)):
+            self.double.fault(path="*/execute_async", do="hang", skip=skip)
+            begin = time.monotonic()
+            self.must(*words)
+            self.assertLess(time.monotonic() - begin, 20, words)
+        self.assertEqual([one["used"] for one in self.ok("GET", "/_double/faults")["faults"]], [1, 1])
+
     def test_trees_go_both_ways(self):
         box, tree = self.devbox(), os.path.join(self.folder, "tree")
         os.makedirs(tree + "/a/b")
