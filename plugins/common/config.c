@@ -6,6 +6,7 @@
 #include "plugins/common/plugin.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static const struct sbx_config_key *find_key(const struct sbx_config_key *const *keys, const char *name)
 {
@@ -146,4 +147,31 @@ sbx_status config_take_number(const struct sbx_open_args *args, const char *key,
                          (long long)most);
     *out = (uint32_t)value;
     return SBX_OK;
+}
+
+sbx_status config_take_paths(const struct sbx_open_args *args, const char *key, size_t most, char ***out,
+                             struct sbx_call *call)
+{
+    size_t count = 0;
+    *out = calloc(most + 1, sizeof **out);
+    for (size_t i = 0; *out != NULL && i < args->config.count; i++) {
+        const char *value = args->config.items[i].value;
+        if (strcmp(args->config.items[i].key, key) != 0)
+            continue;
+        if (count == most)
+            return call_fail(call, SBX_E_CONFIG, "%s: more than %zu", key, most);
+        if (value[0] != '/' || value[strspn(value, "/")] == '\0')
+            return call_fail(call, SBX_E_CONFIG, "%s: '%s' is no absolute path of a directory or file", key, value);
+        (*out)[count] = strdup(value);
+        if ((*out)[count++] == NULL)
+            return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
+    }
+    return *out == NULL ? call_fail(call, SBX_E_NO_MEMORY, "open: no memory") : SBX_OK;
+}
+
+void config_free_paths(char **paths)
+{
+    for (size_t i = 0; paths != NULL && paths[i] != NULL; i++)
+        free(paths[i]);
+    free(paths);
 }

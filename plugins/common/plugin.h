@@ -76,5 +76,10 @@ sbx_status config_take_word(const struct sbx_open_args *args, const char *key, c
 /* A number from 0 to `most`, or SBX_E_CONFIG that names key and bounds. */
 sbx_status config_take_number(const struct sbx_open_args *args, const char *key, int64_t fallback, int64_t most,
                               uint32_t *out, struct sbx_call *call);
+/* The values of a repeated key: absolute paths, but no "/"; NULL-terminated, for config_free_paths. SBX_E_CONFIG for
+ * others, and for more than `most`. */
+sbx_status config_take_paths(const struct sbx_open_args *args, const char *key, size_t most, char ***out,
+                             struct sbx_call *call);
+void config_free_paths(char **paths);
 
 #endif /* SBX_COMMON_PLUGIN_H */

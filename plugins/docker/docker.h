@@ -29,6 +29,7 @@ struct settings {
     char *guest; /* the guest's program */
     uint32_t guest_use;
     char *workdir;
+    char **bind_ro;     /* paths of the daemon's machine that sandboxes are shown */
     char *network_name; /* of sandboxes with a network */
     char *runtime_dir;
     char *runtime;    /* the OCI runtime; NULL: the daemon's own choice */

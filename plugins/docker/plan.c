@@ -207,12 +207,28 @@ static void put_mount(struct buf *body, const char *before, const char *source, 
     (void)buf_text(body, "}");
 }
 
-static void put_host(const struct making *m, struct buf *body)
+static void put_mounts(const struct making *m, struct buf *body)
 {
     const struct settings *s = &m->b->settings;
+    const char *before = "";
     CLEANUP_BUF struct buf box;
     buf_init(&box, 8192);
     (void)buf_format(&box, "%s/%s/box", m->b->entries.path, m->key);
+    (void)buf_text(body, ",\"Mounts\":[");
+    for (size_t i = 0; s->bind_ro[i] != NULL; i++, before = ",")
+        put_mount(body, before, s->bind_ro[i], s->bind_ro[i]);
+    if (m->relay && inject_has_volume(m->b))
+        (void)buf_format(body, "%s{\"Type\":\"volume\",\"Target\":\"" INJECT_VOLUME "\"}", before);
+    if (!m->api && !m->relay) {
+        put_mount(body, before, s->guest, GUEST_PATH);
+        put_mount(body, ",", box.failed == 0 ? box.data : "", BOX_PATH);
+    }
+    (void)buf_text(body, "]");
+}
+
+static void put_host(const struct making *m, struct buf *body)
+{
+    const struct settings *s = &m->b->settings;
     (void)buf_text(body, ",\"HostConfig\":{\"AutoRemove\":true,\"LogConfig\":{\"Type\":\"none\"}");
     put_pair(body, ",", "NetworkMode", m->network == SBX_NET_FULL ? s->network_name : "none");
     if (m->args.memory_mib != 0)
@@ -226,13 +242,7 @@ static void put_host(const struct making *m, struct buf *body)
         put_pair(body, ",", "Runtime", s->runtime);
     if (s->read_only)
         (void)buf_text(body, ",\"ReadonlyRootfs\":true,\"Tmpfs\":{\"/tmp\":\"mode=1777\"}");
-    if (m->relay && inject_has_volume(m->b))
-        (void)buf_text(body, ",\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"" INJECT_VOLUME "\"}]");
-    if (!m->api && !m->relay) {
-        put_mount(body, ",\"Mounts\":[", s->guest, GUEST_PATH);
-        put_mount(body, ",", box.failed == 0 ? box.data : "", BOX_PATH);
-        (void)buf_text(body, "]");
-    }
+    put_mounts(m, body);
     (void)buf_text(body, "}");
 }
 

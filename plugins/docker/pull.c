@@ -57,6 +57,16 @@ static void put_reference(struct buf *path, const char *image)
     http_put_escaped(path, has_tag ? colon + 1 : "latest");
 }
 
+/* What a registry says to who has no credentials; some say that there is no such image. */
+static const char *hint(const char *reason)
+{
+    static const char *const words[] = {"denied", "unauthorized", "authentication required", "no basic auth"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasestr(reason, words[i]) != NULL)
+            return "; it is pulled without credentials: where some are needed, `docker pull` it first";
+    return "";
+}
+
 sbx_status pull_image(struct sbx_backend *b, struct sbx_call *call, const char *image)
 {
     struct pulling p = {.too_long = 0};
@@ -78,9 +88,11 @@ sbx_status pull_image(struct sbx_backend *b, struct sbx_call *call, const char *
         take_line(&p);
     buf_finish(&p.line);
     if (status == SBX_OK && p.failure[0] != '\0')
-        return call_fail(call, SBX_E_NOT_FOUND, "create: image '%s' cannot be pulled: %s", image, p.failure);
+        return call_fail(call, SBX_E_NOT_FOUND, "create: image '%s' cannot be pulled: %s%s", image, p.failure,
+                         hint(p.failure));
     if (status == SBX_E_FAILED || status == SBX_E_NOT_FOUND)
-        return call_fail(call, status, "create: image '%s' cannot be pulled: %s", image, error.message);
+        return call_fail(call, status, "create: image '%s' cannot be pulled: %s%s", image, error.message,
+                         hint(error.message));
     if (status == SBX_E_UNKNOWN) /* a pull that goes on without us does no harm */
         return call_fail(call, SBX_E_UNAVAILABLE, "create: image '%s' cannot be pulled: %s", image, error.message);
     if (status != SBX_OK)

@@ -4,7 +4,7 @@
  */
 #include "plugins/docker/docker.h"
 
-enum { PROCESSES_DEFAULT = 4096, TIMEOUT_MS = 300000 };
+enum { BIND_MAX = 32, PROCESSES_DEFAULT = 4096, TIMEOUT_MS = 300000 };
 
 const struct sbx_config_key *const settings_keys[] = {
     CONFIG_KEY("host", SBX_KEY_STRING, 0, NULL, "the daemon: unix:///path or tcp://host:port; default $DOCKER_HOST"),
@@ -21,6 +21,8 @@ const struct sbx_config_key *const settings_keys[] = {
     CONFIG_KEY("timeout", SBX_KEY_SECONDS, 0, "5m", "limit of commands that name none; 0: no limit"),
     CONFIG_KEY("max_processes", SBX_KEY_INT, 0, "4096", "processes and threads of one sandbox; 0: no limit"),
     CONFIG_KEY("read_only", SBX_KEY_BOOL, 0, "no", "sandboxes cannot write to their image's files"),
+    CONFIG_KEY("bind_ro", SBX_KEY_STRING, SBX_KEY_REPEAT, NULL,
+               "a path of the daemon's machine to show under its own name, read-only"),
     CONFIG_KEY("runtime", SBX_KEY_STRING, 0, NULL, "OCI runtime, such as runc or crun; default the daemon's"),
     CONFIG_KEY("runtime_dir", SBX_KEY_PATH, 0, NULL,
                "folder for the guests' sockets; default $XDG_RUNTIME_DIR, root /run"),
@@ -162,6 +164,8 @@ static sbx_status take_numbers(struct settings *s, const struct sbx_open_args *a
         status = config_take_word(args, "guest", uses, &s->guest_use, call);
     if (status == SBX_OK)
         status = config_take_number(args, "max_processes", PROCESSES_DEFAULT, INT32_MAX, &s->processes, call);
+    if (status == SBX_OK)
+        status = config_take_paths(args, "bind_ro", BIND_MAX, &s->bind_ro, call);
     s->timeout_ms = config_get_timeout(args, TIMEOUT_MS);
     s->read_only = config_get_bool(args, "read_only", 0);
     return status;
@@ -196,5 +200,6 @@ void settings_finish(struct settings *s)
                            s->guest,  s->workdir, s->network_name, s->runtime_dir, s->runtime};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
+    config_free_paths(s->bind_ro);
     memset(s, 0, sizeof *s);
 }

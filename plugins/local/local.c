@@ -71,30 +71,19 @@ static void config_finish(struct local_config *config)
     free(config->bwrap);
     free(config->guest);
     free(config->image);
-    for (size_t i = 0; config->bind_ro != NULL && config->bind_ro[i] != NULL; i++)
-        free(config->bind_ro[i]);
-    free(config->bind_ro);
+    config_free_paths(config->bind_ro);
     memset(config, 0, sizeof *config);
 }
 
 static sbx_status take_binds(const struct sbx_open_args *args, struct local_config *config, struct sbx_call *call)
 {
-    size_t count = 0;
-    config->bind_ro = calloc(BIND_MAX + 1, sizeof *config->bind_ro);
-    for (size_t i = 0; config->bind_ro != NULL && i < args->config.count; i++) {
-        const char *value = args->config.items[i].value;
-        struct stat st;
-        if (strcmp(args->config.items[i].key, "bind_ro") != 0)
-            continue;
-        if (count == BIND_MAX)
-            return call_fail(call, SBX_E_CONFIG, "bind_ro: more than %d", (int)BIND_MAX);
-        if (value[0] != '/' || stat(value, &st) != 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
-            return call_fail(call, SBX_E_CONFIG, "bind_ro: '%s' is no absolute path of a directory or file", value);
-        config->bind_ro[count++] = strdup(value);
-        if (config->bind_ro[count - 1] == NULL)
-            return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
-    }
-    return config->bind_ro == NULL ? call_fail(call, SBX_E_NO_MEMORY, "open: no memory") : SBX_OK;
+    struct stat st;
+    sbx_status status = config_take_paths(args, "bind_ro", BIND_MAX, &config->bind_ro, call);
+    for (size_t i = 0; status == SBX_OK && config->bind_ro[i] != NULL; i++)
+        if (stat(config->bind_ro[i], &st) != 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
+            return call_fail(call, SBX_E_CONFIG, "bind_ro: '%s' is no absolute path of a directory or file",
+                             config->bind_ro[i]);
+    return status;
 }
 
 static sbx_status take_numbers(const struct sbx_open_args *args, struct local_config *config, struct sbx_call *call)

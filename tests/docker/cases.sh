@@ -330,6 +330,22 @@ a_read_only_sandbox_can_write_to_tmp_alone() {
     output /workspace
 }
 
+paths_that_the_configuration_names_are_shown_read_only() {
+    mkdir -m 755 "$T/shown"
+    echo seen >"$T/shown/file"
+    printf '[provider docker]\nplugin = docker\nbind_ro = %s\nbind_ro = /etc/debian_version\n' "$T/shown" >"$T/my.ini"
+    chmod 711 "$T"
+    BOX=$(sbx --config "$T/my.ini" create --provider docker) || fail "create"
+    try 0 sh_box "cat $T/shown/file"
+    output seen
+    try 0 sbx exec --user root "$BOX" -- sh -c "echo x >$T/shown/file || cat /etc/debian_version"
+    output "$(cat /etc/debian_version)"
+    [ "$(cat "$T/shown/file")" = seen ] || fail "written through"
+    printf '[provider docker]\nplugin = docker\nbind_ro = /\n' >"$T/my.ini"
+    try 125 sbx --config "$T/my.ini" run --provider docker -- true
+    errors_with "bind_ro: '/' is no absolute path"
+}
+
 a_missing_daemon_is_one_clear_error() {
     export DOCKER_HOST=unix://$T/none.sock
     START=$(now_ms)

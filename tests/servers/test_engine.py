@@ -137,6 +137,12 @@ class Creating(engine_double.TestCase):
                    body='{"status":"Pulling"}\r\n' + "x" * 200000 + '\r\n{"error":"manifest unknown"}')
         done = self.refused("create", "--image", "other:1")
         self.assertIn("manifest unknown", done.err)
+        self.assertNotIn("docker pull", done.err)
+        denied = "pull access denied for other, repository does not exist or may require 'docker login'"
+        self.fault(do="reply", path="/images/create", status=404, message=denied)
+        done = self.refused("create", "--image", "other:1")
+        self.assertIn(denied, done.err)
+        self.assertIn("`docker pull` it first", done.err)
         self.fault(do="cut", path="/images/create", bytes=60)
         self.refused("create", "--image", "other:1")
         self.fault(do="hang", path="/images/create", when="after")
