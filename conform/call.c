@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/timerfd.h>
 
@@ -55,7 +54,7 @@ void call_begin(struct call *c, const char *what)
     c->chunk = c->run->subject->arena + (size_t)index * CHUNK_SIZE;
     EXPECT(c->run, mprotect(c->chunk, CHUNK_SIZE, PROT_READ | PROT_WRITE) == 0, "%s: the checker has no memory", what);
     c->used = 0;
-    c->quiet_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->quiet_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     c->cancel_fd = -1;
     c->lent = lend_space(c, sizeof *c->lent);
     c->lent->size = sizeof *c->lent;

@@ -147,7 +147,7 @@ struct call {
     struct sbx_error *lent_error;
     int64_t started_ms;
     int cancel_fd;
-    int quiet_fd; /* never readable */
+    int quiet_fd; /* never readable, unless a source that ends late is lent */
 };
 void call_begin(struct call *c, const char *what);
 /* Checks error and status, then takes back what was lent. Returns status. */
@@ -185,6 +185,8 @@ struct feed {
     size_t piece;    /* at most so many bytes at once; 0: any */
     int fails;       /* asks to stop at the end instead of ending */
     int never_ready; /* there is a descriptor, and it never becomes readable */
+    int64_t late_ms; /* there is a descriptor, and the end comes so long after the call began; 0: none */
+    int64_t due_ms;  /* inside: when that is */
     unsigned reads;
 };
 struct report { /* what came through a sink of reports */

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
 
 enum { CANARY = 0x5c, CANARY_SIZE = 64, CATCH_MAX = 16 << 20 };
@@ -178,7 +179,7 @@ static int64_t source_read(void *user, void *buf, size_t cap)
     memcpy(buf, from->data != NULL ? from->data + from->at : "", len);
     from->at += len;
     int64_t answer = (int64_t)len;
-    if (len == 0 && from->never_ready)
+    if (len == 0 && (from->never_ready || clock_ms() < from->due_ms))
         answer = SBX_AGAIN;
     else if (len == 0 && from->fails)
         answer = -1;
@@ -192,7 +193,13 @@ const struct sbx_source *lend_source(struct call *c, struct feed *from)
         return NULL;
     struct sbx_source source = {
         .size = sizeof source, .user = lend_guard(c, from), .read = source_read, .ready_fd = -1};
-    if (from->never_ready) {
+    if (from->late_ms != 0) {
+        const struct itimerspec when = {
+            .it_value = {.tv_sec = from->late_ms / 1000, .tv_nsec = from->late_ms % 1000 * 1000000}};
+        from->due_ms = clock_ms() + from->late_ms;
+        (void)timerfd_settime(c->quiet_fd, 0, &when, NULL);
+    }
+    if (from->never_ready || from->late_ms != 0) {
         source.flags = SBX_SOURCE_HAS_FD;
         source.ready_fd = c->quiet_fd;
     }

@@ -512,6 +512,8 @@ static sbx_status wrong_write(struct sbx_handle *h, struct sbx_call *call, const
 #define WRONG_WRITE wrong_write
 #endif
 
+#include "tests/conform/wrong_stream.h"
+
 /* --- the tables --------------------------------------------------------------------------------------------------- */
 #ifndef WRONG_OPEN
 #define WRONG_OPEN backend_open

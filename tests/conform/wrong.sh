@@ -13,6 +13,7 @@ printf '[provider %s]\nroot = %s\n' "$name" "$folder/root" >"$folder/sbx.ini"
 [ "$name" != logs-secret ] || printf 'token = s3cret-xyzzy\n' >>"$folder/sbx.ini"
 limit=20
 [ "$name" != hangs ] || limit=2
+[ "$name" != quiet-source ] || limit=50
 "$1" --config "$folder/sbx.ini" --format tap --limit "$limit" --filter "$3" --seed 1 "$2" >"$folder/out" 2>&1
 code=$?
 cat "$folder/out"
