@@ -7,27 +7,39 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { WRITTEN = 300003, KEPT = 4096 };
+
 struct job {
     struct run *run;
     struct sbx_job_ops ops;
     char id[SBX_ID_SIZE];
 };
 
-static void start_with(struct job *j, const char *command, uint32_t flags, uint32_t timeout_ms)
+static sbx_status try_start(struct job *j, struct call *c, const struct sbx_exec_args *wanted)
 {
     struct sbx_job_info info;
     struct run *run = j->run;
-    struct exec e = {.args = {.size = sizeof e.args, .command = command, .flags = flags, .timeout_ms = timeout_ms}};
+    struct exec e = {.args = *wanted};
+    e.args.size = sizeof e.args;
     extension_take(run, SBX_EXT_JOB, &j->ops, sizeof j->ops);
-    struct call c = {.run = run, .deadline_ms = 20000};
-    call_begin(&c, "start");
-    const struct sbx_exec_args *args = lend_exec(&c, &e);
-    void *out = lend_out(&c, sizeof info);
-    sbx_status status = j->ops.start(run->h, c.lent, args, out);
-    lend_taken(&c, &info, out, sizeof info);
-    call_want(&c, call_end(&c, status), SBX_OK);
-    EXPECT(run, memchr(info.id, 0, sizeof info.id) != NULL && info.id[0] != '\0', "a job has no proper id");
+    *c = (struct call){.run = run, .deadline_ms = 20000};
+    call_begin(c, "start");
+    const struct sbx_exec_args *args = lend_exec(c, &e);
+    void *out = lend_out(c, sizeof info);
+    sbx_status status = j->ops.start(run->h, c->lent, args, out);
+    lend_taken(c, &info, out, sizeof info);
+    status = call_end(c, status);
+    EXPECT(run, status != SBX_OK || (memchr(info.id, 0, sizeof info.id) != NULL && info.id[0] != '\0'),
+           "a job has no proper id");
     memcpy(j->id, info.id, sizeof j->id);
+    return status;
+}
+
+static void start_with(struct job *j, const char *command, uint32_t flags, uint32_t timeout_ms)
+{
+    struct call c;
+    const struct sbx_exec_args args = {.command = command, .flags = flags, .timeout_ms = timeout_ms};
+    call_want(&c, try_start(j, &c, &args), SBX_OK);
 }
 
 static struct job start(struct run *run, const char *command)
@@ -160,6 +172,48 @@ static void offsets(struct run *run)
     struct call err = {0};
     call_want(&err, output(&j, &err, (struct sbx_output_args){.stream = 2}, &got, &next), SBX_OK);
     EXPECT(run, got.data.len == 3 && memcmp(got.data.data, "err", 3) == 0, "stderr has %zu bytes", got.data.len);
+}
+
+/* A job that wrote WRITTEN bytes, of which the provider is asked to keep few; one that keeps all may refuse that. */
+static struct job long_job(struct run *run)
+{
+    struct job j = {.run = run};
+    struct call c;
+    struct sbx_exec_args args = {.command = "head -c 300000 /dev/zero | tr '\\0' x; printf end", .max_output = KEPT};
+    sbx_status status = try_start(&j, &c, &args);
+    args.max_output = 0;
+    if (status == SBX_E_UNSUPPORTED)
+        status = try_start(&j, &c, &args);
+    call_want(&c, status, SBX_OK);
+    int code = code_of(&j);
+    EXPECT(run, code == 0, "a job that writes %d bytes gave %d", (int)WRITTEN, code);
+    return j;
+}
+
+static void oldest(struct run *run)
+{
+    struct job j = long_job(run);
+    struct caught got;
+    uint64_t next = 0;
+    struct call strict = {0};
+    struct call lenient = {0};
+    const struct sbx_output_args kept = {.stream = 1, .flags = SBX_OUTPUT_OLDEST};
+    sbx_status status = output(&j, &strict, (struct sbx_output_args){.stream = 1}, &got, &next);
+    int is_whole = status == SBX_OK;
+    if (!is_whole)
+        call_want(&strict, status, SBX_E_TOO_LARGE);
+    EXPECT(run, !is_whole || (got.bytes == WRITTEN && next == WRITTEN),
+           "of %d bytes, asked for from 0, came %llu, and nothing is said of the others", (int)WRITTEN,
+           (unsigned long long)got.bytes);
+    buf_finish(&got.data);
+    call_want(&lenient, output(&j, &lenient, kept, &got, &next), SBX_OK);
+    EXPECT(run, next == WRITTEN, "behind the oldest bytes next is %llu, not %d", (unsigned long long)next,
+           (int)WRITTEN);
+    EXPECT(run, is_whole ? got.bytes == WRITTEN : got.bytes < WRITTEN, "SBX_OUTPUT_OLDEST gives %llu bytes of %d, %s",
+           (unsigned long long)got.bytes, (int)WRITTEN, is_whole ? "all of which are kept" : "not all of them kept");
+    EXPECT(run, got.data.len >= 3 && memcmp(got.data.data + got.data.len - 3, "end", 3) == 0,
+           "with SBX_OUTPUT_OLDEST the last bytes are missing");
+    buf_finish(&got.data);
 }
 
 static void follow(struct run *run)
@@ -346,5 +400,7 @@ static const struct rule table[] = {
      fed, SBX_EXT_JOB_STDIN},
     {612, NEEDS_BOX, "sbx.job.list", "jobs_are_listed", "each job is listed once; forget drops an ended one only",
      listed, SBX_EXT_JOB_LIST},
+    {613, NEEDS_BOX, "sbx.job", "output_begins_with_the_oldest_kept",
+     "bytes no longer kept are SBX_E_TOO_LARGE, or passed over with SBX_OUTPUT_OLDEST", oldest, SBX_EXT_JOB},
 };
 RULE_GROUP(rules_job, "jobs", table);
