@@ -73,6 +73,7 @@ static sbx_status ask_status(struct watch *w)
                                        .path = w->path,
                                        .body = w->body,
                                        .body_len = strlen(w->body),
+                                       .reply_limit = VIEW_LIMIT,
                                        .headers = w->headers};
     return http_many_start(w->many, &w->call, STATUS_SLOT, &w->request, &w->reply);
 }
@@ -224,7 +225,8 @@ static void look_who_holds(struct watch *w)
     api_limit(&inner, &w->call, LOOK_MS, &own);
     inner.error = NULL;
     run_path(w->f->run, "?last_n=1", path, sizeof path);
-    (void)api_run(&w->f->run->h->backend->api, &inner, &(const struct api_request){.what = "", .path = path}, &json);
+    const struct api_request request = {.what = "", .path = path, .reply_limit = VIEW_LIMIT};
+    (void)api_run(&w->f->run->h->backend->api, &inner, &request, &json);
     const char *word = json_text(json, "status");
     w->f->is_held = word == NULL || strcmp(word, "completed") != 0;
 }

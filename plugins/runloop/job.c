@@ -47,8 +47,8 @@ static sbx_status get_view(const struct run *run, const char *job, struct cJSON 
     struct sbx_call inner;
     call_shadow(&inner, &error, run->call);
     run_path(run, "?last_n=1", path, sizeof path);
-    sbx_status status =
-        api_run(&run->h->backend->api, &inner, &(const struct api_request){.what = run->what, .path = path}, view);
+    const struct api_request request = {.what = run->what, .path = path, .reply_limit = VIEW_LIMIT};
+    sbx_status status = api_run(&run->h->backend->api, &inner, &request, view);
     if (status == SBX_OK && json_text(*view, "status") == NULL)
         return call_fail(run->call, SBX_E_PROTOCOL, "%s: the answer is no job", run->what);
     return status == SBX_OK ? SBX_OK : excuse(run, status, &error, job);
@@ -164,8 +164,13 @@ static sbx_status await_end(struct run *run, const char *job, struct cJSON **vie
     char path[512], body[80];
     run_path(run, "/wait_for_status?last_n=1", path, sizeof path);
     (void)snprintf(body, sizeof body, "{\"statuses\":[\"completed\"],\"timeout_seconds\":%d}", HOLD_JOB_S);
-    const struct api_request request = {
-        .what = run->what, .path = path, .body = body, .is_safe = 1, .is_poll = 1, .limit_ms = HOLD_JOB_MS};
+    const struct api_request request = {.what = run->what,
+                                        .path = path,
+                                        .body = body,
+                                        .reply_limit = VIEW_LIMIT,
+                                        .is_safe = 1,
+                                        .is_poll = 1,
+                                        .limit_ms = HOLD_JOB_MS};
     for (;;) {
         int64_t begin_ns = clock_now_ns();
         struct sbx_error error;

@@ -84,8 +84,11 @@ int run_kill(const struct run *run, const struct sbx_call *call)
     if (run->id[0] != '\0') {
         inner.deadline_ns = clock_now_ns() + KILL_MS * MS_NS;
         run_path(run, "/kill", path, sizeof path);
-        const struct api_request request = {
-            .what = run->what, .path = path, .body = "{\"kill_process_group\":true}", .is_safe = 1};
+        const struct api_request request = {.what = run->what,
+                                            .path = path,
+                                            .body = "{\"kill_process_group\":true}",
+                                            .reply_limit = VIEW_LIMIT,
+                                            .is_safe = 1};
         status = api_run(&run->h->backend->api, &inner, &request, NULL);
     }
     /* What left its group. Named shells are the service's own to end. */

@@ -9,6 +9,10 @@
 #include "plugins/runloop/runloop.h"
 #include "plugins/runloop/script.h"
 
+/* What is kept of a view, bytes: it has the last line of each stream, of a length that the service does not tell, and a
+ * byte may take six there. */
+enum { VIEW_LIMIT = 64 << 20 };
+
 /* How a run ended. */
 struct ending {
     int is_completed; /* by the service's word */

@@ -178,6 +178,14 @@ class Commands(provider.TestCase):
         client.wait()
         self.eventually(lambda: self.must("exec", box, "--", "sh", "-c", "pgrep -fc '^sleep 4711' || true") == b"0\n")
 
+    def test_a_line_that_is_long_as_text_is_no_failure(self):
+        box = self.devbox()
+        line = "head -c 300000 /dev/zero"
+        self.assertEqual(self.must("exec", box, "--", "sh", "-c", line), bytes(300000))
+        job = self.must("job", "start", box, "--", "sh", "-c", line).decode().strip()
+        self.must("wait", box, job)
+        self.assertEqual(self.must("logs", box, job, "--stream", "stdout"), bytes(300000))
+
     def test_jobs_are_read_from_an_offset_fed_and_killed(self):
         box = self.devbox()
         job = self.must("job", "start", box, "--", "sh", "-c", "echo one; sleep 1; echo two >&2; exit 3").decode().strip()
