@@ -89,6 +89,17 @@ static void keeper_return(struct guest *g, struct keeper *k)
     keeper_close(k);
 }
 
+/* Who killed one keeper may have killed those that wait, too, and one that is dying still takes a command. */
+static void keeper_dismiss_idle(struct guest *g)
+{
+    while (g->idle_count > 0) {
+        struct keeper *k = &g->idle[--g->idle_count];
+        if (k->pid > 0)
+            (void)kill(k->pid, SIGKILL);
+        keeper_close(k);
+    }
+}
+
 void command_prepare(struct guest *g)
 {
     struct keeper k;
@@ -190,6 +201,7 @@ static void lose(struct command *c)
     if (c->keeper.pid > 0)
         (void)kill(c->keeper.pid, SIGKILL);
     keeper_close(&c->keeper);
+    keeper_dismiss_idle(c->g);
     c->losing = 1;
     c->kill_until_ns = clock_now_ns() + (int64_t)KEEPER_GRACE_MS * 1000000;
 }
