@@ -16,6 +16,22 @@ int64_t clock_now_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+int64_t clock_wall_ms(void)
+{
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int call_limit(struct sbx_call *call, int64_t ms)
+{
+    int64_t end_ns = clock_now_ns() + ms * MS_NS;
+    if (call->deadline_ns != 0 && call->deadline_ns <= end_ns)
+        return 0;
+    call->deadline_ns = end_ns;
+    return 1;
+}
+
 static int has_cancel_fd(const struct sbx_call *call)
 {
     return call != NULL && (call->flags & SBX_CALL_HAS_CANCEL_FD) != 0 && call->cancel_fd >= 0;

@@ -31,6 +31,8 @@ void call_provider_status(struct sbx_call *call, int provider_status);
  * instead of its own; call_pass_error hands that on when it was a failure after all. */
 void call_shadow(struct sbx_call *inner, struct sbx_error *error, const struct sbx_call *call);
 void call_pass_error(struct sbx_call *call, const struct sbx_error *error);
+/* Ends the call at most so many milliseconds from now. 1: that is before its own deadline. */
+int call_limit(struct sbx_call *call, int64_t ms);
 
 /* SBX_E_INVALID, with the error filled, where a key or value is missing, a key is empty or has a '=', or begins with
  * own_prefix (may be NULL), which is the provider's. `what` is what the pairs are: "a label". */
@@ -40,6 +42,8 @@ sbx_status call_check_pairs(struct sbx_call *call, const char *step, const struc
 #define MS_NS INT64_C(1000000) /* a millisecond */
 /* Nanoseconds of CLOCK_MONOTONIC. */
 int64_t clock_now_ns(void);
+/* Milliseconds since 1970, as others see them too; steps when the clock is set. */
+int64_t clock_wall_ms(void);
 /* SBX_OK, SBX_E_TIMEOUT or SBX_E_CANCELLED (call may be NULL), with the error filled. Never blocks. */
 sbx_status call_check(struct sbx_call *call);
 enum { CALL_POLL_MAX = 8 }; /* descriptors that one call_poll takes */

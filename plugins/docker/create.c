@@ -14,7 +14,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum { START_MS = 60000, LOOK_MS = 500, ABORT_MS = 10000, LATE_MS = 800, TWIN_POLL_MS = 20, IMAGE_LIMIT = 8 << 20 };
 enum { END_LOOKS = 50, END_LOOK_MS = 40 };
@@ -106,13 +105,6 @@ static sbx_status make_entry(struct making *m)
     return SBX_OK;
 }
 
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int write_api(struct making *m)
 {
     CLEANUP_BUF struct buf text;
@@ -131,7 +123,7 @@ static sbx_status write_entry(struct making *m)
     if (status != SBX_OK)
         return status;
     if (m->args.timeout_s != 0)
-        (void)snprintf(number, sizeof number, "%" PRId64, wall_ms() + (int64_t)m->args.timeout_s * 1000);
+        (void)snprintf(number, sizeof number, "%" PRId64, clock_wall_ms() + (int64_t)m->args.timeout_s * 1000);
     int error = folder_write(m->entry_fd, "env", envs.data, envs.len);
     if (error == 0)
         error = folder_write(m->entry_fd, "id", m->id, strlen(m->id));
@@ -159,10 +151,8 @@ static sbx_status find_lost(struct making *m)
 {
     struct sbx_error error;
     struct sbx_call call;
-    int64_t end_ns = clock_now_ns() + ABORT_MS * MS_NS;
     call_shadow(&call, &error, m->call);
-    if (call.deadline_ns == 0 || call.deadline_ns > end_ns)
-        call.deadline_ns = end_ns;
+    (void)call_limit(&call, ABORT_MS);
     if (is_there(m, &call))
         return SBX_OK;
     sbx_status status = call_fail(m->call, SBX_E_UNKNOWN, "create: the daemon may have made '%s'", m->name);

@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <time.h>
 
 enum { ENV_LIMIT = 16 << 20, ASK_MS = 2000, LOOK_MS = 100, REMOVE_POLL_MS = 10, REMOVE_MS = 30000 };
 
@@ -256,16 +255,13 @@ static sbx_status keep_alive(struct sbx_handle *h, struct sbx_call *call, uint32
 {
     struct guest_info info;
     struct guest_link *link = NULL;
-    struct timespec now;
     char number[32];
     sbx_status status = guest_slot_enter(h, call, &link);
     if (status != SBX_OK || ttl_s == 0) /* nothing ends it for being idle: that it lives is all there is to say */
         return status != SBX_OK ? status : guest_info(link, call, &info);
     status = guest_set_lifetime(link, call, (uint64_t)ttl_s * 1000);
     CLEANUP_FD int entry_fd = status == SBX_OK ? entry_open(&h->backend->entries, h->key) : -1;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)snprintf(number, sizeof number, "%" PRId64,
-                   ((int64_t)now.tv_sec + (int64_t)ttl_s) * 1000 + now.tv_nsec / 1000000);
+    (void)snprintf(number, sizeof number, "%" PRId64, clock_wall_ms() + (int64_t)ttl_s * 1000);
     if (status != SBX_OK)
         return status;
     int error = entry_fd < 0 ? ENOENT : folder_write(entry_fd, "expires", number, strlen(number));

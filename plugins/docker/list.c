@@ -137,10 +137,8 @@ static int is_over(struct sbx_backend *b, const struct container *c, struct sbx_
         return dead;
     struct sbx_error error;
     struct sbx_call inner;
-    int64_t until_ns = clock_now_ns() + LEFT_OVER_MS * MS_NS;
     call_shadow(&inner, &error, call);
-    if (inner.deadline_ns == 0 || inner.deadline_ns > until_ns)
-        inner.deadline_ns = until_ns;
+    (void)call_limit(&inner, LEFT_OVER_MS);
     if (!is_left_over(b, c, &inner))
         return dead;
     *gave_up = handle_destroy(b, c->id, c->key, &inner) != SBX_OK;

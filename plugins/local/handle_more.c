@@ -6,14 +6,12 @@
 
 #include "base/cleanup.h"
 
-#include <time.h>
 
 /* The guest keeps the time; the record tells it to others. Under the entry's lock, so that two extensions end with the
  * record that belongs to the later one. */
 static sbx_status extend(struct sbx_handle *h, int entry_fd, uint32_t ttl_s, struct sbx_call *call)
 {
     struct record record = {0};
-    struct timespec now;
     sbx_status status = store_lock(entry_fd, h->record.id, call);
     if (status != SBX_OK)
         return status;
@@ -21,8 +19,7 @@ static sbx_status extend(struct sbx_handle *h, int entry_fd, uint32_t ttl_s, str
     if (error != 0)
         return call_fail_errno(call, error, "sandbox %s: its record", h->record.id);
     status = guest_set_lifetime(h->link, call, (uint64_t)ttl_s * 1000);
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    record.expires_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + (int64_t)ttl_s * 1000;
+    record.expires_ms = clock_wall_ms() + (int64_t)ttl_s * 1000;
     error = status == SBX_OK ? record_write(entry_fd, &record) : 0;
     record_finish(&record);
     if (error != 0)

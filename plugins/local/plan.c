@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static sbx_status check_unsupported(const struct sbx_create_args *args, struct sbx_call *call)
@@ -83,13 +82,6 @@ static sbx_status check_programs(const struct local_config *config, struct sbx_c
     return SBX_OK;
 }
 
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static sbx_status check_name(const char *name, struct sbx_call *call)
 {
     if (name != NULL && (name[0] == '\0' || strlen(name) >= SBX_ID_SIZE))
@@ -115,7 +107,7 @@ static void fill_record(struct making *m)
         .memory_mib = args->memory_mib,
         .cpu_millis = args->cpu_millis,
         .disk_mib = args->disk_mib,
-        .created_ms = wall_ms(),
+        .created_ms = clock_wall_ms(),
     };
     if (args->timeout_s != 0)
         m->record.expires_ms = m->record.created_ms + (int64_t)args->timeout_s * 1000;

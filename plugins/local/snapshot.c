@@ -14,7 +14,6 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum { TRIES = 16, NAME_SIZE = RECORD_ID_LENGTH + 8, LOCK_POLL_MS = 5, FACTS = 4 };
 #define MAKING  ".new"
@@ -161,8 +160,6 @@ static sbx_status make_place(struct taking *t, struct sbx_call *call)
 static sbx_status make_record(struct taking *t, const struct sbx_snapshot_args *args, struct sbx_call *call)
 {
     const struct record *of = &t->h->record;
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
     t->record = (struct record){.id = t->id,
                                 .name = args->name,
                                 .comment = args->comment,
@@ -171,7 +168,7 @@ static sbx_status make_record(struct taking *t, const struct sbx_snapshot_args *
                                 .workdir = of->workdir,
                                 .user = of->user,
                                 .ids = of->ids,
-                                .created_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+                                .created_ms = clock_wall_ms(),
                                 .metadata = args->metadata};
     int error = record_write(t->fd, &t->record);
     return error == 0 ? SBX_OK : call_fail_errno(call, error, "snapshot: its record");

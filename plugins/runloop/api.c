@@ -64,12 +64,9 @@ void api_headers(const struct api *api, const char *accept, char storage[API_LIN
 
 void api_limit(struct sbx_call *inner, const struct sbx_call *call, uint32_t ms, int *own)
 {
-    int64_t end_ns = clock_now_ns() + (int64_t)ms * MS_NS;
     sbx_view(inner, sizeof *inner, call);
     inner->size = sizeof *inner;
-    *own = inner->deadline_ns == 0 || end_ns < inner->deadline_ns;
-    if (*own)
-        inner->deadline_ns = end_ns;
+    *own = call_limit(inner, ms);
 }
 
 /* --- answers ----------------------------------------------------------------------------------------------------- */
