@@ -6,7 +6,6 @@
 
 #include "base/cleanup.h"
 
-
 /* The guest keeps the time; the record tells it to others. Under the entry's lock, so that two extensions end with the
  * record that belongs to the later one. */
 static sbx_status extend(struct sbx_handle *h, int entry_fd, uint32_t ttl_s, struct sbx_call *call)
