@@ -119,9 +119,8 @@ static const char *without_verb(const char *message, const char *verb)
 sbx_status border_end(struct border_call *c, sbx_status status, struct sbx_error *error)
 {
     if (status == SBX_OK) {
-        if (c->call.trace_id != NULL)
-            log_line(c->log, SBX_LOG_DEBUG, c->verb, "[%s] %s: ok", c->call.trace_id,
-                     c->subject != NULL ? c->subject : "");
+        log_line(c->log, SBX_LOG_DEBUG, c->verb, "[%s] %s: ok", c->call.trace_id != NULL ? c->call.trace_id : "-",
+                 c->subject != NULL ? c->subject : "");
         return SBX_OK;
     }
     struct sbx_error *e = &c->error;

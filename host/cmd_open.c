@@ -28,14 +28,13 @@ int cmd_open_options(struct cmd *c, struct sbx_open_options *out)
     if (code != 0)
         return code;
     c->call.deadline_ms = deadline;
-    *out = (struct sbx_open_options){
-        .size = sizeof *out, .config_path = c->value[OPT_CONFIG], .log = log_to_stderr, .log_level = SBX_LOG_WARN};
+    *out = (struct sbx_open_options){.size = sizeof *out, .config_path = c->value[OPT_CONFIG], .log = log_to_stderr};
     if (cmd_has(c, OPT_CONFIG) && *c->value[OPT_CONFIG] == 0)
         return cmd_usage(c, "option '--config' names no file");
-    if (cmd_has(c, OPT_VERBOSE))
-        out->log_level = SBX_LOG_DEBUG;
-    else if (cmd_has(c, OPT_QUIET))
-        out->log_level = SBX_LOG_ERROR;
+    if (cmd_has(c, OPT_VERBOSE) || cmd_has(c, OPT_QUIET)) {
+        out->flags = SBX_OPEN_LOG_LEVEL;
+        out->log_level = cmd_has(c, OPT_VERBOSE) ? SBX_LOG_DEBUG : SBX_LOG_ERROR;
+    }
     return 0;
 }
 

@@ -190,14 +190,17 @@ struct sbx_call_options {
 };
 
 /* --- context ---------------------------------------------------------------------------------------------------- */
-enum { SBX_OPEN_NO_FILES = 1u << 0 }; /* read no file: every installed plugin is an instance of its name */
+enum {
+    SBX_OPEN_NO_FILES = 1u << 0, /* read no file: every installed plugin is an instance of its name */
+    SBX_OPEN_LOG_LEVEL = 1u << 1 /* log_level is meant, whatever the configuration says */
+};
 struct sbx_open_options {
     uint32_t size;
     uint32_t flags;
     const char *config_path; /* NULL: $SBX_CONFIG, the user's file, /etc/sbx/sbx.ini with /etc/sbx/conf.d */
     void (*log)(void *user, int32_t level, const char *where, const char *message); /* any thread; secrets are masked */
     void *user;
-    int32_t log_level; /* SBX_LOG_*: the least that is reported; 0: the configured level */
+    int32_t log_level; /* SBX_LOG_*: the least that is reported; looked at with its flag alone */
     uint32_t reserved0;
 };
 /* Reads and checks the configuration; loads no plugin yet. SBX_E_CONFIG names file, line, and what was expected. */

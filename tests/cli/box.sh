@@ -271,6 +271,22 @@ doctor_proves_that_a_sandbox_works() {
     grep -qF "$T/my.ini:2" "$T/out" || fail "the line is not named"
 }
 
+verbose_tells_each_call_and_quiet_none() {
+    new_box
+    try 0 sbx --verbose exec "$BOX" -- true
+    errors_with "sbxctl: debug: exec: "
+    errors_with "$BOX: ok"
+    try 125 sbx -q exec "$BOX-not" -- true
+    [ "$(wc -l <"$T/err")" = 1 ] || fail "more than the error"
+    printf '[sbx]\nlog_level = debug\n' >"$T/sbx.ini"
+    try 0 sbx --config "$T/sbx.ini" exec "$BOX" -- true
+    errors_with "$BOX: ok"
+    try 0 sbx --quiet --config "$T/sbx.ini" exec "$BOX" -- true
+    no_errors
+    try 0 sbx exec "$BOX" -- true
+    no_errors
+}
+
 a_reader_that_goes_away_ends_exec_quietly() {
     new_box
     sbx exec "$BOX" -- sh -c 'yes' 2>"$T/err" | head -c 10 >"$T/out"

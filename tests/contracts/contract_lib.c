@@ -104,6 +104,7 @@ int main(int argc, char **argv)
     f.argc = argc > 3 ? argc - 3 : 0;
     f.argv = argv + (argc > 3 ? 3 : argc);
     open.log = log_line;
+    open.flags |= SBX_OPEN_LOG_LEVEL;
     open.log_level = SBX_LOG_WARN;
     OK(&f, sbx_open(&open, &f.ctx, &f.error));
     if (argc > 2)
