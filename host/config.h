@@ -44,7 +44,7 @@ struct config {
     char **plugin_paths;    /* absolute folders, configured ones first, then the installed one; NULL-terminated */
     char *default_instance; /* never NULL; without any instance it is "local" */
     uint32_t lifetime_s;    /* 3600 unless set */
-    int32_t log_level;      /* SBX_LOG_WARN unless set */
+    int32_t log_level;      /* SBX_LOG_INFO unless set */
     uint64_t capture_limit; /* bytes kept per captured stream; 10 MiB unless set */
     struct config_instance *instances;
     size_t instance_count;

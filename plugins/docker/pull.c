@@ -1,24 +1,93 @@
 /* SPDX-License-Identifier: MIT
  *
  * pull.c - has the daemon get an image. Its progress comes as one JSON object a line, and so does its failure, with
- * 200.
+ * 200. How far it is goes to the host's log.
  */
 #include "plugins/docker/create.h"
 
-enum { LINE_LIMIT = 64 * 1024, MESSAGE_SIZE = 400 };
+enum { LINE_LIMIT = 64 * 1024, MESSAGE_SIZE = 400, LAYERS_MAX = 128, LAYER_ID_SIZE = 16, TELL_MS = 2000 };
 
+struct layer {
+    char id[LAYER_ID_SIZE];
+    int is_here;
+    int64_t bytes; /* of it that have arrived */
+};
 struct pulling {
+    const struct sbx_host *host;
+    const char *image;
     struct buf line;
     int too_long; /* this line: its rest is dropped */
     char failure[MESSAGE_SIZE];
+    struct layer layers[LAYERS_MAX]; /* more than a daemon takes; what is beyond is not counted */
+    unsigned layer_count;
+    int64_t told_ns;
 };
+
+static void tell(const struct pulling *p, const char *message)
+{
+    if (p->host != NULL && p->host->log != NULL)
+        p->host->log(p->host->user, SBX_LOG_INFO, "create", message);
+}
+
+static struct layer *find_layer(struct pulling *p, const char *id)
+{
+    for (unsigned i = 0; i < p->layer_count; i++)
+        if (strncmp(p->layers[i].id, id, LAYER_ID_SIZE - 1) == 0)
+            return &p->layers[i];
+    if (p->layer_count == LAYERS_MAX)
+        return NULL;
+    struct layer *layer = &p->layers[p->layer_count++];
+    (void)snprintf(layer->id, sizeof layer->id, "%s", id);
+    return layer;
+}
+
+/* What a line says of one layer; other lines name tags and digests. */
+static void take_progress(struct pulling *p, const struct cJSON *json)
+{
+    static const struct {
+        const char *status;
+        int is_here;
+    } known[] = {{"Pulling fs layer", 0},  {"Waiting", 0},    {"Downloading", 0},   {"Verifying Checksum", 1},
+                 {"Download complete", 1}, {"Extracting", 1}, {"Pull complete", 1}, {"Already exists", 1}};
+    const char *id = json_text(json, "id"), *status = json_text(json, "status");
+    for (size_t i = 0; id != NULL && status != NULL && i < sizeof known / sizeof known[0]; i++) {
+        struct layer *layer = strcmp(status, known[i].status) == 0 ? find_layer(p, id) : NULL;
+        if (layer == NULL)
+            continue;
+        int64_t bytes = json_integer(json_member(json, "progressDetail"), "current", 0);
+        layer->is_here = known[i].is_here;
+        if (strcmp(status, "Downloading") == 0 && bytes > layer->bytes)
+            layer->bytes = bytes;
+    }
+}
+
+static void tell_progress(struct pulling *p)
+{
+    char message[MESSAGE_SIZE];
+    unsigned here = 0;
+    double bytes = 0;
+    int64_t now_ns = clock_now_ns();
+    if (p->layer_count == 0 || now_ns - p->told_ns < TELL_MS * MS_NS)
+        return;
+    p->told_ns = now_ns;
+    for (unsigned i = 0; i < p->layer_count; i++) {
+        here += p->layers[i].is_here != 0;
+        bytes += (double)p->layers[i].bytes;
+    }
+    (void)snprintf(message, sizeof message, "image '%s': %u of %u layers, %.1f MiB", p->image, here, p->layer_count,
+                   bytes / (1 << 20));
+    tell(p, message);
+}
 
 static void take_line(struct pulling *p)
 {
     CLEANUP_JSON struct cJSON *json = NULL;
-    if (!p->too_long && p->line.len > 0 && json_parse(NULL, "pull", p->line.data, p->line.len, &json) == SBX_OK &&
-        json_text(json, "error") != NULL)
-        (void)snprintf(p->failure, sizeof p->failure, "%s", json_text(json, "error"));
+    if (!p->too_long && p->line.len > 0 && json_parse(NULL, "pull", p->line.data, p->line.len, &json) == SBX_OK) {
+        if (json_text(json, "error") != NULL)
+            (void)snprintf(p->failure, sizeof p->failure, "%s", json_text(json, "error"));
+        take_progress(p, json);
+        tell_progress(p);
+    }
     buf_consume(&p->line, p->line.len);
     p->too_long = 0;
 }
@@ -67,16 +136,23 @@ static const char *hint(const char *reason)
     return "";
 }
 
+static void tell_begin(struct pulling *p)
+{
+    char message[MESSAGE_SIZE];
+    (void)snprintf(message, sizeof message, "the daemon pulls image '%s'", p->image);
+    tell(p, message);
+    p->told_ns = clock_now_ns();
+}
+
 sbx_status pull_image(struct sbx_backend *b, struct sbx_call *call, const char *image)
 {
-    struct pulling p = {.too_long = 0};
+    struct pulling p = {.host = b->host, .image = image};
     CLEANUP_BUF struct buf path;
     buf_init(&path, 16384);
     put_reference(&path, image);
     if (path.failed != 0)
         return call_fail(call, SBX_E_INVALID, "create: image '%s': the name is too long", image);
-    if (b->host != NULL && b->host->log != NULL)
-        b->host->log(b->host->user, SBX_LOG_INFO, "create", "the image is not there; the daemon pulls it");
+    tell_begin(&p);
     buf_init(&p.line, LINE_LIMIT);
     const struct engine_request request = {
         .what = "create", .method = "POST", .path = path.data, .piece = take_piece, .user = &p};

@@ -128,11 +128,29 @@ class Creating(engine_double.TestCase):
             self.fault(do="reply", path="/containers/json", status=200, body=body)
             self.refused("ls", "--provider", "d")
 
-    def test_a_pull_that_fails_at_its_end_is_told(self):
+    def pull_what_is_missing(self):
         with open(self.config, encoding="utf-8") as ini:
             text = ini.read().replace("pull = never", "pull = missing")
         with open(self.config, "w", encoding="utf-8") as ini:
             ini.write(text)
+
+    def test_a_pull_tells_how_far_it_is(self):
+        self.pull_what_is_missing()
+        self.fault(do="trickle", path="/images/create", bytes=400, seconds=0.6)
+        done = self.sbx("create", "--image", "other:3")
+        self.assertEqual(done.code, 0, done)
+        lines = done.err.splitlines()
+        self.assertEqual(lines[0], "sbxctl: info: d: create: the daemon pulls image 'other:3'")
+        self.assertGreater(len(lines), 1, done)
+        self.assertLess(len(lines), 6, done)
+        for line in lines[1:]:
+            self.assertRegex(line, r"^sbxctl: info: d: create: image 'other:3': [12] of 2 layers, \d+\.0 MiB$")
+        self.assertRegex(lines[-1], r"[1-9]\d*\.0 MiB$")
+        done = self.sbx("-q", "create", "--image", "other:4")
+        self.assertEqual((done.code, done.err), (0, ""), done)
+
+    def test_a_pull_that_fails_at_its_end_is_told(self):
+        self.pull_what_is_missing()
         self.fault(do="reply", path="/images/create", status=200,
                    body='{"status":"Pulling"}\r\n' + "x" * 200000 + '\r\n{"error":"manifest unknown"}')
         done = self.refused("create", "--image", "other:1")

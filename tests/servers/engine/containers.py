@@ -129,6 +129,21 @@ class Exec:
         self.process.wait()
 
 
+def pull_lines(query):
+    """Two layers, one of which is there already; the tag and the digest have lines, too."""
+    name, tag, whole = query.get("fromImage"), query.get("tag", "latest"), 50 << 20
+    yield {"status": f"Pulling from {name}", "id": tag}
+    yield {"status": "Already exists", "progressDetail": {}, "id": "0123456789ab"}
+    yield {"status": "Pulling fs layer", "progressDetail": {}, "id": "ba9876543210"}
+    for part in range(10):
+        yield {"status": "Downloading", "progressDetail": {"current": whole * part // 10, "total": whole},
+               "progress": "[=>   ]", "id": "ba9876543210"}
+    for status in ("Verifying Checksum", "Download complete", "Extracting", "Pull complete"):
+        yield {"status": status, "progressDetail": {}, "id": "ba9876543210"}
+    yield {"status": "Digest: sha256:" + "0" * 64}
+    yield {"status": f"Status: Downloaded newer image for {name}:{tag}"}
+
+
 class Engine:
     def __init__(self, folder, version):
         self.folder, self.version = folder, version
@@ -249,7 +264,7 @@ class Engine:
             reply = Reply(200, image) if image else Reply.problem(404, "No such image: " + "/".join(words[1:-1]))
         elif request.path == "/images/create":
             self.add_image(f"{request.query.get('fromImage')}:{request.query.get('tag')}")
-            reply = Reply(200, b'{"status":"Pulling"}\r\n{"status":"Done"}\r\n')
+            reply = Reply(200, "".join(json.dumps(line) + "\r\n" for line in pull_lines(request.query)).encode())
         elif words[0] == "exec" and words[-1] == "json" and words[1] in self.execs:
             reply = Reply(200, self.execs[words[1]].view())
         return reply or Reply.problem(404, "page not found")
