@@ -34,6 +34,9 @@ int cmd_open_options(struct cmd *c, struct sbx_open_options *out)
     if (cmd_has(c, OPT_VERBOSE) || cmd_has(c, OPT_QUIET)) {
         out->flags = SBX_OPEN_LOG_LEVEL;
         out->log_level = cmd_has(c, OPT_VERBOSE) ? SBX_LOG_DEBUG : SBX_LOG_ERROR;
+    } else if (isatty(2) == 1) { /* whoever waits there is to know for what */
+        out->flags = SBX_OPEN_LOG_DEFAULT;
+        out->log_level = SBX_LOG_INFO;
     }
     return 0;
 }

@@ -177,7 +177,7 @@ static struct config *load_into(const char *etc, const struct sbx_open_options *
         return NULL;
     }
     config->lifetime_s = DEFAULT_LIFETIME_S;
-    config->log_level = SBX_LOG_INFO;
+    config->log_level = CONFIG_LOG_UNSET;
     config->capture_limit = DEFAULT_CAPTURE_LIMIT;
     struct config_builder builder = {.config = config, .findings = findings};
     if (options == NULL || (options->flags & SBX_OPEN_NO_FILES) == 0)

@@ -39,12 +39,13 @@ struct config_route { /* [route NAME]: first match wins */
     char **require;    /* capability ids; NULL-terminated, may be NULL */
     char **instances;  /* tried in order when one is unavailable; NULL-terminated, never empty */
 };
+enum { CONFIG_LOG_UNSET = -1 };
 struct config {
     char **files;           /* what was read, in order; NULL-terminated */
     char **plugin_paths;    /* absolute folders, configured ones first, then the installed one; NULL-terminated */
     char *default_instance; /* never NULL; without any instance it is "local" */
     uint32_t lifetime_s;    /* 3600 unless set */
-    int32_t log_level;      /* SBX_LOG_INFO unless set */
+    int32_t log_level;      /* CONFIG_LOG_UNSET unless set */
     uint64_t capture_limit; /* bytes kept per captured stream; 10 MiB unless set */
     struct config_instance *instances;
     size_t instance_count;

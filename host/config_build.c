@@ -27,7 +27,7 @@ static const struct sbx_config_key sbx_keys[CONFIG_SBX_KEYS] = {
     KEY("capture_limit", SBX_KEY_BYTES, 0, "10M", "bytes kept of each captured output stream; the rest is counted"),
     KEY("default", SBX_KEY_STRING, 0, "local", "instance that is used when neither the call nor a route names one"),
     KEY("lifetime", SBX_KEY_SECONDS, 0, "1h", "how long a sandbox lives unless its creator says otherwise"),
-    KEY("log_level", SBX_KEY_STRING, 0, "info", "least level that is logged: debug, info, warn or error"),
+    KEY("log_level", SBX_KEY_STRING, 0, "warn", "least level that is logged: debug, info, warn or error"),
     KEY("plugin_path", SBX_KEY_PATH, SBX_KEY_REPEAT, NULL, "folder with plugins, searched before the installed one"),
 };
 static setter *const sbx_setters[CONFIG_SBX_KEYS] = {set_capture_limit, set_default, set_lifetime, set_log_level,

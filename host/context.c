@@ -264,10 +264,19 @@ static sbx_status take_open_options(const struct sbx_open_options *options, stru
     sbx_status status = sbx_take(out, sizeof *out, options);
     if (status != SBX_OK)
         return error_set(error, status, "open: options have %s", status == SBX_E_INVALID ? "no size" : "unknown parts");
-    if ((out->flags & ~(uint32_t)(SBX_OPEN_NO_FILES | SBX_OPEN_LOG_LEVEL)) != 0)
+    if ((out->flags & ~(uint32_t)(SBX_OPEN_NO_FILES | SBX_OPEN_LOG_LEVEL | SBX_OPEN_LOG_DEFAULT)) != 0)
         return error_set(error, SBX_E_UNSUPPORTED, "open: unknown flags 0x%x", out->flags);
     out->size = sizeof *out;
     return SBX_OK;
+}
+
+static int32_t log_level(const struct sbx_open_options *options, const struct config *config)
+{
+    uint32_t wanted =
+        config->log_level == CONFIG_LOG_UNSET ? SBX_OPEN_LOG_LEVEL | SBX_OPEN_LOG_DEFAULT : SBX_OPEN_LOG_LEVEL;
+    if ((options->flags & wanted) != 0)
+        return options->log_level;
+    return config->log_level == CONFIG_LOG_UNSET ? SBX_LOG_WARN : config->log_level;
 }
 
 sbx_status sbx_open(const struct sbx_open_options *options, sbx_context **out, struct sbx_error *error)
@@ -284,8 +293,7 @@ sbx_status sbx_open(const struct sbx_open_options *options, sbx_context **out, s
         return error_no_memory(error);
     status = config_load(&taken, NULL, NULL, &ctx->config, error);
     if (status == SBX_OK) {
-        int is_chosen = (taken.flags & SBX_OPEN_LOG_LEVEL) != 0;
-        ctx->log = log_create(taken.log, taken.user, is_chosen ? taken.log_level : ctx->config->log_level);
+        ctx->log = log_create(taken.log, taken.user, log_level(&taken, ctx->config));
         if (ctx->log == NULL || make_instances(ctx) != 0)
             status = error_no_memory(error);
     }

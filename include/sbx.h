@@ -190,17 +190,14 @@ struct sbx_call_options {
 };
 
 /* --- context ---------------------------------------------------------------------------------------------------- */
-enum {
-    SBX_OPEN_NO_FILES = 1u << 0, /* read no file: every installed plugin is an instance of its name */
-    SBX_OPEN_LOG_LEVEL = 1u << 1 /* log_level is meant, whatever the configuration says */
-};
+enum { SBX_OPEN_NO_FILES = 1u << 0, SBX_OPEN_LOG_LEVEL = 1u << 1, SBX_OPEN_LOG_DEFAULT = 1u << 2 };
 struct sbx_open_options {
     uint32_t size;
-    uint32_t flags;
+    uint32_t flags;          /* NO_FILES: read none, and every installed plugin is an instance of its name */
     const char *config_path; /* NULL: $SBX_CONFIG, the user's file, /etc/sbx/sbx.ini with /etc/sbx/conf.d */
     void (*log)(void *user, int32_t level, const char *where, const char *message); /* any thread; secrets are masked */
     void *user;
-    int32_t log_level; /* SBX_LOG_*: the least that is reported; looked at with its flag alone */
+    int32_t log_level; /* LOG_LEVEL: whatever is configured, LOG_DEFAULT: where nothing is; else unused */
     uint32_t reserved0;
 };
 /* Reads and checks the configuration; loads no plugin yet. SBX_E_CONFIG names file, line, and what was expected. */

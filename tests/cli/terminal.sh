@@ -102,13 +102,24 @@ END
     cmp "$T/src/f" "$T/dest/f" || fail "not the tree"
 }
 
-a_slow_create_is_shown_on_a_terminal_alone() {
-    pty "$SBXCTL" run -- echo done-here <<END
+what_a_provider_tells_is_shown_on_a_terminal_alone() {
+    fixture direct
+    pty "$SBXCTL" exec d/standing -- echo done-here <<'END'
+expect info: d: open: opened
 expect done-here
-never $ESC
 exit 0
 END
-    pty "$SBXCTL" run -q -- echo done-here <<'END'
+    pty "$SBXCTL" exec -q d/standing -- echo done-here <<'END'
+never info
+expect done-here
+exit 0
+END
+    try 0 sbx exec d/standing -- echo done-here
+    no_errors
+    fixture direct
+    sed -i 's/^\[sbx\]$/&\nlog_level = error/' "$SBX_CONFIG"
+    pty "$SBXCTL" exec d/standing -- echo done-here <<'END'
+never info
 expect done-here
 exit 0
 END

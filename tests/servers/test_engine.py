@@ -136,6 +136,10 @@ class Creating(engine_double.TestCase):
 
     def test_a_pull_tells_how_far_it_is(self):
         self.pull_what_is_missing()
+        with open(self.config, encoding="utf-8") as ini:
+            text = ini.read().replace("[sbx]\n", "[sbx]\nlog_level = info\n")
+        with open(self.config, "w", encoding="utf-8") as ini:
+            ini.write(text)
         self.fault(do="trickle", path="/images/create", bytes=400, seconds=0.6)
         done = self.sbx("create", "--image", "other:3")
         self.assertEqual(done.code, 0, done)

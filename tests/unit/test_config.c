@@ -97,7 +97,7 @@ static void config_of_nothing_has_the_defaults(void **state)
         struct config_case c;
         struct config *config = load_text(&c, texts[i], strlen(texts[i]));
         assert_int_equal(config->lifetime_s, 3600);
-        assert_int_equal(config->log_level, SBX_LOG_INFO);
+        assert_int_equal(config->log_level, CONFIG_LOG_UNSET);
         assert_int_equal(config->capture_limit, 10 << 20);
         assert_non_null(config->default_instance);
         finish(&c, config);
