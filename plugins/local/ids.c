@@ -83,9 +83,9 @@ static int choose_subids(struct ids *ids)
 
 static int choose_root(const struct ids_options *options, uint64_t seed, struct ids *ids)
 {
-    uint32_t slot = options->ranges == 0 ? 0 : (uint32_t)(seed % options->ranges);
+    uint32_t slot = (uint32_t)(seed % options->ranges);
     uint64_t first = options->base + (uint64_t)slot * IDS_COUNT;
-    if (ids->uid != 0 || first + IDS_COUNT > 0xfffffffeull)
+    if (ids->uid != 0 || first + IDS_COUNT > IDS_END)
         return -1;
     if (!range_exists("/proc/self/uid_map", (uint32_t)first) || !range_exists("/proc/self/gid_map", (uint32_t)first))
         return -1;

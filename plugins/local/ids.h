@@ -14,6 +14,7 @@
 enum { IDS_MAPPED_ROOT = 1, IDS_MAPPED_SUBIDS, IDS_SINGLE };
 enum { IDS_AUTO, IDS_WANT_MAPPED, IDS_WANT_SINGLE };
 enum { IDS_COUNT = 65536, IDS_SANDBOX = 1000 }; /* the default user inside */
+#define IDS_END UINT64_C(0xfffffffe)            /* behind the last id that a range may have */
 
 struct ids {
     uint32_t kind;

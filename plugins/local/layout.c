@@ -208,6 +208,20 @@ int layout_tree_of(const char *inside)
     return -1;
 }
 
+int layout_is_own(const char *inside)
+{
+    return layout_tree_of(inside) >= 0 || is_below(inside, "/proc") || is_below(inside, "/dev") ||
+           is_below(inside, "/.sbx");
+}
+
+const char *layout_hidden(const struct layout_options *options)
+{
+    for (size_t i = 0; options->bind_ro != NULL && options->bind_ro[i] != NULL; i++)
+        if (is_below(options->bind_ro[i], options->workdir) && layout_needs_workdir(options))
+            return options->bind_ro[i];
+    return NULL;
+}
+
 int layout_needs_workdir(const struct layout_options *options)
 {
     struct stat st;

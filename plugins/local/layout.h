@@ -63,6 +63,10 @@ const char *layout_inside(const struct layout_op *op);
 
 /* Which of LAYOUT_TREES a directory inside lies in (the directory itself counts), or -1. */
 int layout_tree_of(const char *inside);
+/* Whether what is at this path inside is the sandbox's own, whatever the host has there. */
+int layout_is_own(const char *inside);
+/* A path of bind_ro that the working directory, being one of its own, would hide; or NULL. */
+const char *layout_hidden(const struct layout_options *options);
 /* Whether the working directory must be a writable directory of its own, since the layout has none there. */
 int layout_needs_workdir(const struct layout_options *options);
 

@@ -3,6 +3,7 @@
  * local.c - the local provider: sandboxes on this machine, made by bubblewrap, with sbx-guest as their init. The
  * descriptor, the configuration and the backend's slots.
  */
+#include "plugins/local/layout.h"
 #include "plugins/local/sandbox.h"
 
 #include "base/buf.h"
@@ -79,11 +80,34 @@ static sbx_status take_binds(const struct sbx_open_args *args, struct local_conf
 {
     struct stat st;
     sbx_status status = config_take_paths(args, "bind_ro", BIND_MAX, &config->bind_ro, call);
-    for (size_t i = 0; status == SBX_OK && config->bind_ro[i] != NULL; i++)
-        if (stat(config->bind_ro[i], &st) != 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
-            return call_fail(call, SBX_E_CONFIG, "bind_ro: '%s' is no absolute path of a directory or file",
-                             config->bind_ro[i]);
+    for (size_t i = 0; status == SBX_OK && config->bind_ro[i] != NULL; i++) {
+        const char *path = config->bind_ro[i];
+        if (stat(path, &st) != 0 || !(S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
+            return call_fail(call, SBX_E_CONFIG, "bind_ro: '%s' is no absolute path of a directory or file", path);
+        if (layout_is_own(path))
+            return call_fail(call, SBX_E_CONFIG,
+                             "bind_ro: '%s' would not be seen: a sandbox has a directory of its own there", path);
+    }
     return status;
+}
+
+/* Ranges that begin above the users of the machine, root first of all, and of which the last is there as well. */
+static sbx_status take_ranges(const struct sbx_open_args *args, struct ids_options *ids, struct sbx_call *call)
+{
+    sbx_status status = config_take_number(args, "uid_base", BASE_DEFAULT, UINT32_MAX, &ids->base, call);
+    if (status == SBX_OK)
+        status = config_take_number(args, "uid_ranges", RANGES_DEFAULT, UINT16_MAX, &ids->ranges, call);
+    if (status != SBX_OK)
+        return status;
+    if (ids->base < IDS_COUNT)
+        return call_fail(call, SBX_E_CONFIG, "uid_base: %u is below %u, where the machine's own users are", ids->base,
+                         (unsigned)IDS_COUNT);
+    if (ids->ranges == 0)
+        return call_fail(call, SBX_E_CONFIG, "uid_ranges: 0 is not between 1 and %u", UINT16_MAX);
+    if (ids->base + (uint64_t)ids->ranges * IDS_COUNT > IDS_END)
+        return call_fail(call, SBX_E_CONFIG, "uid_ranges: %u ranges from uid_base %u on go beyond the last user id",
+                         ids->ranges, ids->base);
+    return SBX_OK;
 }
 
 static sbx_status take_numbers(const struct sbx_open_args *args, struct local_config *config, struct sbx_call *call)
@@ -100,9 +124,7 @@ static sbx_status take_numbers(const struct sbx_open_args *args, struct local_co
     if (status == SBX_OK)
         status = config_take_number(args, "max_processes", PROCESSES_DEFAULT, INT32_MAX, &config->processes, call);
     if (status == SBX_OK)
-        status = config_take_number(args, "uid_base", BASE_DEFAULT, UINT32_MAX, &config->ids.base, call);
-    if (status == SBX_OK)
-        status = config_take_number(args, "uid_ranges", RANGES_DEFAULT, UINT16_MAX, &config->ids.ranges, call);
+        status = take_ranges(args, &config->ids, call);
     config->timeout_ms = config_get_timeout(args, 0);
     if (status == SBX_OK && config->ids.want == IDS_WANT_SINGLE && geteuid() == 0)
         status = call_fail(call, SBX_E_CONFIG, "users: single would give a sandbox root's own id; use mapped");

@@ -52,6 +52,11 @@ static sbx_status build_layout(struct making *m, int *needs_workdir)
         .network = (uint32_t)m->record.network,
         .staged = m->staged,
     };
+    const char *hidden = layout_hidden(&layout);
+    if (hidden != NULL)
+        return call_fail(m->call, SBX_E_INVALID,
+                         "create: working directory '%s' would hide '%s', which the key bind_ro shows",
+                         m->record.workdir, hidden);
     *needs_workdir = layout_needs_workdir(&layout);
     layout_finish(&m->layout);
     bwrap_finish(&m->bwrap);

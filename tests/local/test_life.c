@@ -258,9 +258,20 @@ static void a_failed_start_leaves_nothing(void **state)
 
 static void what_is_missing_is_named_by_open(void **state)
 {
-    static const struct sbx_kv bad[] = {
-        {"bwrap", "/nonexistent/bwrap"}, {"guest", "/nonexistent/guest"}, {"network", "some"}, {"users", "many"},
-        {"bind_ro", "relative"},         {"max_sandboxes", "-1"},         {"nonsense", "1"}};
+    static const struct sbx_kv bad[] = {{"bwrap", "/nonexistent/bwrap"},
+                                        {"guest", "/nonexistent/guest"},
+                                        {"network", "some"},
+                                        {"users", "many"},
+                                        {"bind_ro", "relative"},
+                                        {"max_sandboxes", "-1"},
+                                        {"nonsense", "1"},
+                                        {"bind_ro", "/tmp"},
+                                        {"bind_ro", "/proc/self"},
+                                        {"uid_base", "0"},
+                                        {"uid_base", "65535"},
+                                        {"uid_ranges", "0"},
+                                        {"uid_ranges", "65535"},
+                                        {"uid_base", "4294900000"}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct lab lab;
         assert_int_equal(lab_open(&lab, NULL, &bad[i], 1), SBX_E_CONFIG);
@@ -393,6 +404,36 @@ static void an_image_is_only_read(void **state)
     assert_int_equal(lab_sh(line), 0);
 }
 
+static void a_working_directory_hides_no_shown_path(void **state)
+{
+    struct lab *lab = *state;
+    struct sbx_create_args args = plain();
+    struct sbx_handle *h = NULL;
+    struct lab second;
+    char shown[128], line[512];
+    /* Not below a directory that each sandbox has of its own. */
+    (void)snprintf(shown, sizeof shown, "/var/tmp/sbx-shown-%d", (int)getpid());
+    (void)snprintf(line, sizeof line, "mkdir -p %s/sub && echo hello >%s/f", shown, shown);
+    assert_int_equal(lab_sh(line), 0);
+    struct sbx_kv bind = {"bind_ro", shown};
+    assert_int_equal(lab_open(&second, lab->dir, &bind, 1), SBX_OK);
+    const char *const hiding[] = {"/var", "/var/tmp", shown};
+    for (size_t i = 0; i < 3; i++) {
+        args.workdir = hiding[i];
+        assert_int_equal(lab_create(&second, &args, &h), SBX_E_INVALID);
+        assert_non_null(strstr(second.error.message, shown));
+        expect_nothing_left(lab);
+    }
+    args.workdir = "/var/other";
+    h = create(&second, &args);
+    (void)snprintf(line, sizeof line, "cat %s/f; touch %s/g 2>/dev/null || touch here && echo written", shown, shown);
+    expect_output(&second, h, line, "hello\nwritten\n");
+    assert_int_equal(lab_remove(&second, h), SBX_OK);
+    lab_close(&second);
+    (void)snprintf(line, sizeof line, "rm -r %s", shown);
+    assert_int_equal(lab_sh(line), 0);
+}
+
 static void disk_limit_holds(void **state)
 {
     struct lab *lab = *state;
@@ -513,6 +554,7 @@ int main(void)
         TEST(working_directories_are_made),
         TEST(an_empty_image_works),
         TEST(an_image_is_only_read),
+        TEST(a_working_directory_hides_no_shown_path),
         TEST(disk_limit_holds),
         TEST(process_limit_holds),
         TEST(memory_limit_holds_and_is_reported),
