@@ -4,7 +4,7 @@
  */
 #include "plugins/runloop/pages.h"
 
-enum { FACTS = 8, PATH_BYTES = 512, POLL_GAP_MS = 300, SHUTDOWN_MS = 60000 };
+enum { FACTS = 9, PATH_BYTES = 512, POLL_GAP_MS = 300, SHUTDOWN_MS = 60000 };
 
 int id_is_valid(const char *id)
 {
@@ -93,13 +93,21 @@ static void add_facts(struct facts *facts, const struct cJSON *view)
     add(facts, "provider.shutdown_reason", json_text(view, "shutdown_reason"));
     add(facts, "provider.size", json_text(launch, "resource_size_request"));
     add(facts, "provider.architecture", json_text(launch, "architecture"));
-    add(facts, "provider.network", "full");
+    const char *policy = json_text(launch, "network_policy_id");
+    add(facts, "provider.network", policy != NULL ? "policy" : "full");
+    add(facts, "provider.network_policy", policy);
 }
 
+/* Of a devbox with an idle policy the service shows a lifetime, too, but does not keep it. */
 static int64_t expires_ms(const struct cJSON *view)
 {
+    const struct cJSON *launch = json_member(view, "launch_parameters");
     int64_t made = json_integer(view, "create_time_ms", 0);
-    int64_t life = json_integer(json_member(view, "launch_parameters"), "keep_alive_time_seconds", 0);
+    const struct cJSON *policies[] = {json_member(launch, "after_idle"),
+                                      json_member(json_member(launch, "lifecycle"), "after_idle")};
+    if (json_integer(policies[0], "idle_time_seconds", 0) > 0 || json_integer(policies[1], "idle_time_seconds", 0) > 0)
+        return 0;
+    int64_t life = json_integer(launch, "keep_alive_time_seconds", 0);
     return made > 0 && life > 0 ? made + life * 1000 : 0;
 }
 

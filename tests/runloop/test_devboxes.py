@@ -62,10 +62,54 @@ class Life(provider.TestCase):
         shown = json.loads(self.must("inspect", "--json", box))
         self.assertNotIn("sbx-token", json.dumps(shown))
 
+    def test_options_of_the_services_own_reach_it(self):
+        self.ok("POST", "/v1/secrets", {"name": "HIDDEN", "value": "v1"})
+        box = self.devbox("--option", "runloop.size=LARGE", "--option", "runloop.entrypoint=echo >begun; sleep 600",
+                          "--option", "runloop.tunnel=open", "--option", "runloop.secret.SEEN=HIDDEN",
+                          "--option", 'runloop.mounts=[{"type":"file_mount","target":"/tmp/m","content":"w"}]',
+                          "--network", "none", "--option", "runloop.network_policy=np_1", "--user", "root")
+        view = self.ok("GET", self.native(box))
+        launch = view["launch_parameters"]
+        self.assertEqual((launch["resource_size_request"], launch["network_policy_id"]), ("LARGE", "np_1"))
+        self.assertEqual(launch["user_parameters"], {"username": "root", "uid": 0})
+        self.assertEqual(view["tunnel"]["auth_mode"], "open")
+        self.assertEqual(self.must("exec", box, "--", "sh", "-c", "echo $SEEN; cat /tmp/m"), b"v1\nw")
+        self.eventually(lambda: self.sbx("exec", box, "--", "test", "-e", "begun").code == 0)
+        facts = json.loads(self.must("inspect", "--json", box))["sandboxes"][0]["metadata"]
+        self.assertEqual((facts["provider.network"], facts["provider.network_policy"]), ("policy", "np_1"))
+
+    def test_an_idle_time_takes_the_place_of_the_lifetime(self):
+        for words, action in (([], "shutdown"), (["--option", "runloop.on_idle=suspend"], "suspend")):
+            box = self.devbox("--lifetime", "1h", "--idle-timeout", "10m", *words)
+            launch = self.ok("GET", self.native(box))["launch_parameters"]
+            self.assertEqual(launch["lifecycle"], {"after_idle": {"idle_time_seconds": 600, "on_idle": action}})
+            shown = json.loads(self.must("inspect", "--json", box))["sandboxes"][0]
+            self.assertIsNone(shown["expires"])  # by which gc goes
+
+    def test_what_the_configuration_names_holds_for_what_is_made_without(self):
+        made = self.ok("POST", "/v1/blueprints", {"name": "b", "system_setup_commands": ["echo built >~/made"]})
+        self.eventually(lambda: self.ok("GET", "/v1/blueprints/" + made["id"])["status"] == "build_complete")
+        config = os.path.join(self.folder, "keys.ini")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("[provider runloop]\nplugin = runloop\nblueprint = b\nsize = X_LARGE\ntimeout = 1s\n")
+        box = self.must("create", SBX_CONFIG=config).decode().strip()
+        view = self.ok("GET", self.native(box))
+        self.assertEqual((view["blueprint_id"], view["launch_parameters"]["resource_size_request"]),
+                         (made["id"], "X_LARGE"))
+        self.assertEqual(self.must("exec", box, "--", "cat", "made", SBX_CONFIG=config), b"built\n")
+        done = self.sbx("exec", box, "--", "sleep", "60", SBX_CONFIG=config)
+        self.assertIn("timed out", done.err)
+        with open(config, "a", encoding="utf-8") as file:
+            file.write(f"ca = {self.folder}/missing.pem\n")
+        done = self.sbx("ls", SBX_CONFIG=config, RUNLOOP_BASE_URL=self.double.url.replace("http:", "https:"))
+        self.assertIn("missing.pem", done.err)
+
     def test_what_the_service_cannot_do_is_refused_before_anything_is_made(self):
         for words in (["--network", "none"], ["--memory", "5G"], ["--memory", "512M"], ["--cpus", "3"],
                       ["--option", "runloop.colour=red"], ["--option", "runloop.tunnel=maybe"], ["--lifetime", "72h"],
-                      ["--user", "somebody"], ["--cpus", "2", "--option", "runloop.size=LARGE"]):
+                      ["--user", "somebody"], ["--cpus", "2", "--option", "runloop.size=LARGE"],
+                      ["--option", "runloop.on_idle=suspend"], ["--option", "runloop.mounts={}"],
+                      ["--idle-timeout", "1m", "--option", "runloop.on_idle=sleep"]):
             done = self.sbx("create", "--provider", "runloop", *words)
             self.assertEqual(done.code, 125, words)
         self.assertEqual(self.living(), [])

@@ -142,7 +142,8 @@ class Devboxes(double.TestCase):
         self.await_status(sleeper, "suspended")
 
     def test_keep_alive_moves_the_idle_time(self):
-        box = self.running(launch_parameters={"after_idle": {"idle_time_seconds": 1, "on_idle": "shutdown"}})
+        box = self.running(launch_parameters={"after_idle": {"idle_time_seconds": 1, "on_idle": "shutdown"},
+                                              "keep_alive_time_seconds": 1})  # which is ignored then
         for _ in range(8):
             time.sleep(0.25)
             self.ok("POST", box + "/keep_alive")

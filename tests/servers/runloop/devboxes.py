@@ -1,5 +1,6 @@
 """Devboxes: their states, from queued to shutdown, and the calls that move them."""
 import asyncio
+import math
 import os
 import shutil
 import time
@@ -143,8 +144,8 @@ class Devbox(pages.Stateful):
 
     async def watch(self):
         """Its lifetime, and what is to happen when nobody uses it."""
-        until = self.started + self.parameters["keep_alive_time_seconds"]
-        idle = launch.idle_policy(self.parameters)
+        idle = launch.idle_policy(self.parameters)  # where there is one, the lifetime is ignored
+        until = math.inf if idle else self.started + self.parameters["keep_alive_time_seconds"]
         while self.status not in GONE:
             await asyncio.sleep(0.05)
             if time.monotonic() >= until:
