@@ -74,6 +74,9 @@ static sbx_status check_words(const struct sbx_create_args *args, struct sbx_cal
             return call_fail(call, SBX_E_INVALID, "create: %s: '%s' is not one of: %s, %s", table[i].key, value,
                              table[i].words[0], table[i].words[1]);
     }
+    if (option(args, "runloop.on_idle") != NULL && args->idle_timeout_s == 0)
+        return call_fail(call, SBX_E_INVALID,
+                         "create: runloop.on_idle says what an idle time-out does, and there is none");
     return SBX_OK;
 }
 
@@ -99,12 +102,7 @@ static sbx_status check(const struct sbx_create_args *args, struct sbx_call *cal
         status = call_check_pairs(call, "create", &args->metadata, "a label", META_PREFIX);
     if (status == SBX_OK)
         status = check_options(args, call);
-    if (status == SBX_OK)
-        status = check_words(args, call);
-    if (status == SBX_OK && option(args, "runloop.on_idle") != NULL && args->idle_timeout_s == 0)
-        return call_fail(call, SBX_E_INVALID,
-                         "create: runloop.on_idle says what an idle time-out does, and there is none");
-    return status;
+    return status == SBX_OK ? check_words(args, call) : status;
 }
 
 /* --- size -------------------------------------------------------------------------------------------------------- */
