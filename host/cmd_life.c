@@ -46,7 +46,7 @@ int cmd_keep_alive(struct cmd *c)
     struct sbx_error error = SBX_INIT(error);
     int64_t ms = 0;
     int code = value_duration(c, OPT_FOR, &ms);
-    if (code == 0 && cmd_has(c, OPT_FOR) && (ms < 1000 || ms / 1000 > (int64_t)UINT32_MAX))
+    if (code == 0 && cmd_has(c, OPT_FOR) && (ms < 1000 || (ms + 999) / 1000 > (int64_t)UINT32_MAX))
         code = cmd_usage(c, "--for: '%s' is out of range; write a duration of at least 1s", c->value[OPT_FOR]);
     if (code == 0)
         code = cmd_open_box(c, c->args[0], &ctx, &box);

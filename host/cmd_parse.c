@@ -211,8 +211,10 @@ int cmd_parse(struct cmd *c, int argc, char **argv)
         return code;
     if (cmd_has(c, OPT_VERSION))
         c->command = cmd_find("version");
-    if (c->command == NULL && cmd_has(c, OPT_HELP))
+    if (c->command == NULL && cmd_has(c, OPT_HELP)) { /* of sbxctl, and not of the command help */
         c->command = cmd_find("help");
+        c->value[OPT_HELP] = NULL;
+    }
     if (c->command == NULL)
         return cmd_usage(c, "no command given; 'sbxctl help' lists them");
     if (c->value[OPT_JSON] == maybe)

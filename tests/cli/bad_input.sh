@@ -100,6 +100,7 @@ bad_words_for_shells_and_life() {
     bad "shell: --close and a command exclude each other; give one" shell --close local/a b true
     bad "shell: the shell's name is empty" shell local/a '' true
     bad "keep-alive: --for: '0' is out of range; write a duration of at least 1s" keep-alive --for 0 local/a
+    bad "keep-alive: --for: '4294967295.5' is out of range; write a duration of at least 1s" keep-alive --for 4294967295.5 local/a
     bad "suspend: too many arguments, beginning with 'b'; usage: sbxctl suspend [OPTION...] ID" suspend local/a b
 }
 
@@ -219,7 +220,7 @@ a_steering_byte_in_a_message_is_shown_as_a_question_mark() {
 }
 
 help_and_version_need_nothing() {
-    local one
+    local one word
     printf '[sbx\n' >"$T/broken.ini"
     export SBX_CONFIG=$T/broken.ini
     try 0 sbx version
@@ -237,6 +238,14 @@ help_and_version_need_nothing() {
         no_errors
         grep -q '^usage: sbxctl' "$T/out" || fail "no usage in '$one'"
     done
+    try 0 sbx help
+    one=$(cat "$T/out")
+    for word in --help -h; do
+        try 0 sbx "$word"
+        output "$one"
+    done
+    try 0 sbx --help --json
+    json_is '"run"' commands 0 name
     try 0 sbx help exec --json
     json_is '"exec"' commands 0 name
 }
