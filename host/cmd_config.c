@@ -88,6 +88,8 @@ static int config_check(struct cmd *c)
     json_text(&s.json, e, "code", sbx_status_name(verdict));
     json_text(&s.json, e, "message", error.message);
     json_number(&s.json, e, "exit_code", EXIT_FAILED);
+    json_text(&s.json, e, "command", c->command->name);
+    json_null(&s.json, e, "subject");
     return json_print(c, &s.json, EXIT_FAILED);
 }
 

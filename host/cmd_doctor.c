@@ -180,6 +180,8 @@ static int doctor_json(const struct doctor *d, int code)
         json_text(&j, e, "code", "not_usable");
         json_text(&j, e, "message", "sandboxes do not work here");
         json_number(&j, e, "exit_code", code);
+        json_text(&j, e, "command", d->c->command->name);
+        json_null(&j, e, "subject");
     }
     return json_print(d->c, &j, code);
 }

@@ -16,9 +16,10 @@ struct inspection {
     sbx_sandbox *box;
 };
 
-static const char *const capabilities[] = {"sbx.stat/1", "sbx.fs/1",      "sbx.batch/1",   "sbx.archive/1",
-                                           "sbx.tty/1",  "sbx.job/1",     "sbx.shell/1",   "sbx.dial/1",
-                                           "sbx.wait/1", "sbx.suspend/1", "sbx.snapshot/1"};
+static const char *const capabilities[] = {
+    "sbx.stat/1",      "sbx.fs/1",       "sbx.batch/1", "sbx.archive/1",  "sbx.job/1",         "sbx.job.signal/1",
+    "sbx.job.stdin/1", "sbx.job.list/1", "sbx.tty/1",   "sbx.shell/1",    "sbx.shell.close/1", "sbx.dial/1",
+    "sbx.keepalive/1", "sbx.suspend/1",  "sbx.wait/1",  "sbx.snapshot/1", "sbx.ssh/1",         "sbx.tunnel/1"};
 static const char *const supports[] = {"none", "emulated", "native"};
 enum { CAPABILITY_COUNT = sizeof capabilities / sizeof capabilities[0] };
 

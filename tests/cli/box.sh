@@ -169,6 +169,7 @@ ls_shows_filters_and_counts() {
 }
 
 inspect_shows_everything() {
+    : >"$T/no.ini"
     new_box --name shown -l a=b
     try 0 sbx inspect "$BOX"
     for line in "id +$BOX" "name +shown" "state +running" "label a +b" "sbx.stat/1 +(native|emulated)"; do
@@ -180,6 +181,13 @@ inspect_shows_everything() {
     try 0 sbx inspect --json "$BOX" "$BOX"
     json_is "\"$BOX\"" sandboxes 1 id
     json_is '"b"' sandboxes 0 metadata a
+    sbx providers --json --config "$T/no.ini" >"$T/providers" || fail "providers"
+    python3 - "$T/out" "$T/providers" <<'END' || fail "inspect leaves capabilities out"
+import json, sys
+box, providers = (json.load(open(name)) for name in sys.argv[1:])
+local, = (p for p in providers["providers"] if p["instance"] == "local")
+sys.exit(box["sandboxes"][0]["capabilities"] != local["capabilities"])
+END
     try 125 sbx inspect --json "$BOX" local/000000000000
     json_is '"no_such_sandbox"' error code
 }
@@ -245,6 +253,8 @@ providers_and_config_show_what_there_is() {
     json_is 2 problems 0 line
     json_is 5 problems 1 line
     json_is 125 error exit_code
+    json_is '"config"' error command
+    json_is null error subject
     try 125 sbx --config "$T/my.ini" ls
     [ "$(wc -l <"$T/err")" = 1 ] || fail "not one line"
     try 125 sbx --config "$T/none.ini" ls
@@ -266,6 +276,8 @@ doctor_proves_that_a_sandbox_works() {
     try 125 sbx --config "$T/my.ini" doctor --json
     json_is false ok
     json_is '"not_usable"' error code
+    json_is '"doctor"' error command
+    json_is null error subject
     printf '[sbx]\nfrob = 1\n' >"$T/my.ini"
     try 125 sbx --config "$T/my.ini" doctor
     grep -qF "$T/my.ini:2" "$T/out" || fail "the line is not named"
