@@ -50,7 +50,9 @@ void files_print(const char *text, size_t len)
     while (text < end) {
         size_t piece = strnlen(text, (size_t)(end - text));
         char part[256];
-        (void)snprintf(part, sizeof part, "%.*s", (int)(piece < sizeof part ? piece : sizeof part - 1), text);
+        if (piece >= sizeof part) /* the two bytes of a control character stay together */
+            piece = sizeof part - (text[sizeof part - 2] == '\xc2' ? 2 : 1);
+        (void)snprintf(part, sizeof part, "%.*s", (int)piece, text);
         print_safe(stdout, part);
         if (piece == 0)
             (void)fputc('?', stdout);

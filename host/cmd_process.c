@@ -154,8 +154,13 @@ static const char *program_of(const struct process *p)
 /* The reader of our output went away: that is how pipes end, and no failure to tell. */
 static int fail(struct cmd *c, sbx_sandbox *box, const struct process *p, const struct sbx_error *error)
 {
-    if (p->exec.shell != NULL)
-        return cmd_fail_inside(c, box, error);
+    if (p->exec.shell != NULL) {
+        int code = cmd_fail_inside(c, box, error);
+        if (error->code == SBX_E_UNSUPPORTED && (p->exec.flags & SBX_RUN_IN_FD) != 0 && !cmd_has(c, OPT_INTERACTIVE))
+            cmd_note(c, sbx_id(box),
+                     "standard input is a pipe or a file here; if the command is to have none: </dev/null");
+        return code;
+    }
     return error->code == SBX_E_STOPPED ? EXIT_SIGNAL + 13 : cmd_fail(c, sbx_id(box), error);
 }
 

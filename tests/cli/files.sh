@@ -158,6 +158,13 @@ expect odd?name
 never $ESC
 exit 0
 END
+    # A control character of two bytes is one wherever the line is cut in pieces.
+    try 0 in_box sh -c 'for n in 250 251 252 253 254 255 256; do printf "edge%0${n}d\302\233end\n" 0; done >g'
+    "$BUILD/tests/contracts/contract_pty" 30 "$SBXCTL" files grep "$BOX" edge g 2>"$T/err" <<END || fail "a C1 control"
+expect 0?end
+never $(printf '\233')
+exit 0
+END
     try 0 sbx files grep "$BOX" needle .
     grep -q $'\033' "$T/out" || fail "the bytes were changed in a pipe"
 }

@@ -18,6 +18,13 @@ a_shell_stays_from_one_call_to_the_next() {
     errors_with "sbxctl: shell $BOX: timed out"
     try 0 sbx shell "$BOX" work 'echo "$A"'
     output 7
+    # Input that the shell does not take is never dropped in silence.
+    echo ours >"$T/ours"
+    try 125 sh -c '"$0" shell "$1" work cat <"$2"' "$SBXCTL" "$BOX" "$T/ours"
+    errors_with "sbxctl: shell $BOX: a command of a named shell has no stdin"
+    errors_with "if the command is to have none: </dev/null"
+    try 125 sbx shell -i "$BOX" work cat
+    [ "$(wc -l <"$T/err")" = 1 ] || fail "not one line"
     try 125 sbx shell "$BOX" work 'exit 4'
     [ "$(wc -l <"$T/err")" = 1 ] || fail "not one line"
     ! grep -q "not running" "$T/err" || fail "the sandbox does run"
