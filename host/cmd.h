@@ -200,6 +200,11 @@ int cmd_own(struct cmd *c, const char *subject, const char *code, const char *fo
     __attribute__((format(printf, 4, 5)));
 /* A verdict of libsbx. `subject` is an id, ID:PATH or NULL. Answers the exit code that belongs to it. */
 int cmd_fail(struct cmd *c, const char *subject, const struct sbx_error *error);
+/* As cmd_fail beside an answer that is there: with --json the failure is added to it, and it is printed and freed. */
+struct json;
+int cmd_fail_beside(struct cmd *c, const char *subject, const struct sbx_error *error, struct json *answer);
+/* As cmd_fail without a fixed word: SBX_E_STATE of something inside a sandbox is not that of the sandbox. */
+int cmd_fail_plainly(struct cmd *c, const char *subject, const struct sbx_error *error);
 /* As cmd_fail where SBX_E_NOT_FOUND means that the sandbox is not there. */
 int cmd_fail_sandbox(struct cmd *c, const char *subject, const struct sbx_error *error);
 /* One more line on stderr, without a verdict; not with -q. */
@@ -287,6 +292,7 @@ int make_sandbox(struct cmd *c, sbx_context *ctx, const struct sbx_create_option
 struct process {
     struct kv_list envs;
     struct sbx_exec_options exec;
+    struct json *answer; /* where the answer of --json goes, once there is one; NULL: it is printed */
 };
 #define CLEANUP_PROCESS __attribute__((cleanup(process_finish)))
 int process_init(struct cmd *c, const char *const *argv, struct process *p);

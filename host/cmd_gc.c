@@ -22,7 +22,7 @@ static void report(void *user, const char *id, const char *reason, const char *p
         return;
     }
     if (problem != NULL) {
-        cmd_note(s->c, id, "not removed: %s", problem);
+        cmd_note(&(struct cmd){.command = s->c->command}, id, "not removed: %s", problem);
         return;
     }
     print_safe(stdout, id);
@@ -52,7 +52,7 @@ int cmd_gc(struct cmd *c)
     json_flag(&s.json, s.json.root, "dry_run", cmd_has(c, OPT_DRY_RUN));
     s.items = json_array(&s.json, s.json.root, "sandboxes");
     if (sbx_gc(ctx, &options, &c->call, report, &s, &error) != SBX_OK)
-        code = cmd_fail(c, NULL, &error);
+        code = cmd_fail_beside(c, NULL, &error, &s.json);
     else if (cmd_has(c, OPT_JSON))
         code = json_print(c, &s.json, EXIT_FINE);
     json_drop(&s.json);

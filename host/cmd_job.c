@@ -30,7 +30,7 @@ int cmd_fail_inside(struct cmd *c, sbx_sandbox *box, const struct sbx_error *err
     if (error->code != SBX_E_STATE || sbx_inspect(box, &c->call, see_state, &state, &other) != SBX_OK ||
         state != SBX_STATE_RUNNING)
         return cmd_fail(c, sbx_id(box), error);
-    return cmd_own(c, NULL, sbx_status_name(error->code), "%s", error->message);
+    return cmd_fail_plainly(c, sbx_id(box), error);
 }
 
 static void put_job(struct json *j, struct cJSON *at, const struct sbx_job *job)

@@ -120,14 +120,20 @@ static void put_flags(struct json *j, const struct sbx_exec_result *r)
         json_flag(j, flags, names[i].name, (r->flags & names[i].bit) != 0);
 }
 
-static int print_result(struct cmd *c, const char *id, const char *program, const sbx_op *op,
+/* A shell has no one program. */
+static const char *program_of(const struct process *p)
+{
+    return p->exec.argv == NULL ? NULL : p->exec.argv[0];
+}
+
+static int print_result(struct cmd *c, const char *id, struct process *p, const sbx_op *op,
                         const struct sbx_exec_result *r)
 {
     struct json j;
     size_t out_len = 0, err_len = 0;
     const void *out = sbx_op_output(op, 1, &out_len);
     const void *err = sbx_op_output(op, 2, &err_len);
-    int code = process_conclude(c, id, program, r);
+    int code = process_conclude(c, id, program_of(p), r);
     json_init(&j);
     json_flag(&j, j.root, "ok", 1);
     json_text(&j, j.root, "id", id);
@@ -142,13 +148,10 @@ static int print_result(struct cmd *c, const char *id, const char *program, cons
     json_number(&j, j.root, "stdout_bytes", (double)r->out_bytes);
     json_number(&j, j.root, "stderr_bytes", (double)r->err_bytes);
     put_flags(&j, r);
-    return json_print(c, &j, code);
-}
-
-/* A shell has no one program. */
-static const char *program_of(const struct process *p)
-{
-    return p->exec.argv == NULL ? NULL : p->exec.argv[0];
+    if (p->answer == NULL)
+        return json_print(c, &j, code);
+    *p->answer = j;
+    return code;
 }
 
 /* The reader of our output went away: that is how pipes end, and no failure to tell. */
@@ -171,8 +174,7 @@ static int run_captured(struct cmd *c, sbx_sandbox *box, struct process *p)
     p->exec.flags |= SBX_RUN_CAPTURE;
     sbx_status code = sbx_exec_capture(box, &p->exec, &c->call, &op, &error);
     const struct sbx_exec_result *r = op == NULL ? NULL : sbx_op_exec_result(op);
-    int answer =
-        code == SBX_OK && r != NULL ? print_result(c, sbx_id(box), program_of(p), op, r) : fail(c, box, p, &error);
+    int answer = code == SBX_OK && r != NULL ? print_result(c, sbx_id(box), p, op, r) : fail(c, box, p, &error);
     sbx_op_free(op);
     return answer;
 }

@@ -59,6 +59,7 @@ struct told {
     const char *word;    /* fixed word in front of the message; may be NULL */
     const char *message; /* for people */
     const struct sbx_error *error;
+    struct json *answer; /* that the failure is added to; NULL: none */
     int exit_code;
 };
 
@@ -68,8 +69,14 @@ static int tell(struct cmd *c, const struct told *t)
     print_line(c, t->subject, t->word, t->message);
     if (!cmd_has(c, OPT_JSON))
         return t->exit_code;
-    json_init(&j);
-    json_flag(&j, j.root, "ok", 0);
+    if (t->answer != NULL) {
+        j = *t->answer;
+        *t->answer = (struct json){.root = NULL};
+        json_replace_flag(&j, j.root, "ok", 0);
+    } else {
+        json_init(&j);
+        json_flag(&j, j.root, "ok", 0);
+    }
     struct cJSON *e = json_object(&j, j.root, "error");
     json_text(&j, e, "code", t->code);
     json_text(&j, e, "message", *t->message == 0 ? t->word : t->message);
@@ -165,11 +172,26 @@ static int fail_cancelled(struct cmd *c, const struct told *cancelled)
 
 int cmd_fail(struct cmd *c, const char *subject, const struct sbx_error *error)
 {
+    return cmd_fail_beside(c, subject, error, NULL);
+}
+
+int cmd_fail_plainly(struct cmd *c, const char *subject, const struct sbx_error *error)
+{
+    return tell(c, &(struct told){.subject = subject,
+                                  .code = sbx_status_name(error->code),
+                                  .message = bare_message(error, subject),
+                                  .error = error,
+                                  .exit_code = EXIT_FAILED});
+}
+
+int cmd_fail_beside(struct cmd *c, const char *subject, const struct sbx_error *error, struct json *answer)
+{
     char message[sizeof error->message + sizeof error->resource_id + 64];
     struct told t = {.subject = subject,
                      .code = sbx_status_name(error->code),
                      .message = bare_message(error, subject),
                      .error = error,
+                     .answer = answer,
                      .exit_code = EXIT_FAILED};
     switch (error->code) {
     case SBX_E_TIMEOUT:

@@ -36,7 +36,7 @@ int cmd_rm(struct cmd *c)
         if (code == EXIT_FINE)
             code = cmd_fail(c, c->args[i], &error);
         else
-            cmd_note(c, c->args[i], "%s", error.message);
+            cmd_note(&(struct cmd){.command = c->command}, c->args[i], "%s", error.message);
     }
     return code == EXIT_FINE ? print_removed(c) : code;
 }

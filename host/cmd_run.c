@@ -4,29 +4,32 @@
  * so that it is gone even when nobody is left to remove it.
  */
 #include "host/cmd.h"
+#include "host/json.h"
 
 #include <string.h>
 
 enum { REMOVE_LIMIT_MS = 30000 };
 
-/* The signals that came so far are taken: only a new one gives the removal up. */
-static int take_down(struct cmd *c, sbx_sandbox *box, int code)
+/* The signals that came so far are taken: only a new one gives the removal up. What it leaves behind is told even with
+ * -q. `answer` is NULL where nothing is left to print. */
+static int take_down(struct cmd *c, sbx_sandbox *box, struct json *answer, int code)
 {
     struct sbx_call_options call = c->call;
     struct sbx_error error = SBX_INIT(error);
     signals_take(c);
     call.deadline_ms = REMOVE_LIMIT_MS;
-    if (sbx_remove(box, &call, &error) == SBX_OK)
-        return code;
-    if (code == EXIT_FINE)
-        return cmd_fail(c, sbx_id(box), &error);
-    cmd_note(c, sbx_id(box), "not removed: %s", error.message);
-    return code;
+    if (sbx_remove(box, &call, &error) != SBX_OK) {
+        if (code == EXIT_FINE)
+            return cmd_fail_beside(c, sbx_id(box), &error, answer);
+        cmd_note(&(struct cmd){.command = c->command}, sbx_id(box), "not removed: %s", error.message);
+    }
+    return answer != NULL ? json_print(c, answer, code) : code;
 }
 
 int cmd_run(struct cmd *c)
 {
     CLEANUP_PROCESS struct process p = {0};
+    struct json answer = {.root = NULL};
     CLEANUP_MAKE struct make m = {0};
     CLEANUP_CONTEXT sbx_context *ctx = NULL;
     CLEANUP_SANDBOX sbx_sandbox *box = NULL;
@@ -42,6 +45,7 @@ int cmd_run(struct cmd *c)
         code = make_sandbox(c, ctx, &m.create, &box);
     if (code != 0)
         return code;
+    p.answer = &answer;
     code = process_run(c, box, &p);
-    return take_down(c, box, code);
+    return take_down(c, box, answer.root != NULL || answer.failed ? &answer : NULL, code);
 }

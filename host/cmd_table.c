@@ -486,7 +486,7 @@ static const struct cmd_option options[] = {
     {.id = OPT_QUIET,
      .name = "quiet",
      .letter = 'q',
-     .help = "no progress and no warnings; with ls: ids alone",
+     .help = "no progress and no warnings; of lists the names alone",
      .groups = GROUP_GLOBAL},
     {.id = OPT_VERBOSE, .name = "verbose", .help = "log what is done on standard error", .groups = GROUP_GLOBAL},
     {.id = OPT_NO_INPUT, .name = "no-input", .help = "never ask anything", .groups = GROUP_GLOBAL},

@@ -79,7 +79,11 @@ a_job_is_fed_signalled_killed_and_forgotten() {
     ! grep -q 'not running' "$T/err" || fail "the sandbox does run"
     start "$BOX" sh -c 'trap "echo got; exit 5" USR1; echo ready; while :; do sleep 0.05; done'
     try 125 sbx job forget "$BOX" "$JOB"
-    errors_with "'$JOB' runs"
+    errors "sbxctl: job $BOX: job forget: job '$JOB' runs"
+    try 125 sbx job forget --json "$BOX" "$JOB"
+    json_is '"wrong_state"' error code
+    json_is "\"$BOX\"" error subject
+    json_is false error retryable
     for _ in {1..100}; do
         [ "$(sbx logs "$BOX" "$JOB")" = ready ] && break
         sleep 0.05

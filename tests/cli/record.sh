@@ -146,6 +146,35 @@ a_cut_call_is_never_a_success() {
     [ ! -e "$T/got" ] || fail "a part of the file is there"
 }
 
+what_is_left_behind_is_told_in_one_answer() {
+    local a b
+    provider local 'fault = remove error=failed'
+    try 125 sbx run --json -- echo done
+    [ "$(wc -l <"$T/out")" = 1 ] || fail "not one answer"
+    json_is false ok
+    json_is '"done\n"' stdout
+    json_is '"failed"' error code
+    json_is "$(json id)" error subject
+    try 3 sbx run --json -q -- sh -c 'exit 3'
+    [ "$(wc -l <"$T/out")" = 1 ] || fail "not one answer"
+    json_is true ok
+    json_is 3 exit_code
+    errors_with "not removed: "
+    a=$(sbx create) && b=$(sbx create) || fail "create"
+    try 125 sbx rm -q "$a" "$b"
+    errors_with "sbxctl: rm $a: "
+    errors_with "sbxctl: rm $b: "
+    try 125 sbx gc --all -q --json
+    [ "$(wc -l <"$T/out")" = 1 ] || fail "not one answer"
+    json_is false ok
+    json_is '"failed"' error code
+    [ "$(json sandboxes 1 problem)" != null ] || fail "not every sandbox is named"
+    try 125 sbx gc --all -q
+    [ "$(grep -c 'not removed: ' "$T/err")" = 2 ] || fail "not every sandbox is named"
+    provider local
+    try 0 sbx gc --all
+}
+
 a_delay_heeds_the_deadline() {
     local id started
     provider local 'fault = exec delay=1h'
