@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
-enum { ENV_LIMIT = 16 << 20, ASK_MS = 2000, LOOK_MS = 100, REMOVE_POLL_MS = 10, REMOVE_MS = 30000 };
+enum { ENV_LIMIT = 16 << 20, ASK_MS = 2000, LOOK_MS = 100, REMOVE_POLL_MS = 10, REMOVE_MS = 30000, WAKE_MS = 2000 };
 
 /* --- making ------------------------------------------------------------------------------------------------------ */
 
@@ -303,11 +303,38 @@ static sbx_status suspend(struct sbx_handle *h, struct sbx_call *call)
     return status;
 }
 
+/* Whether the daemon has paused the container: for a snapshot, or because somebody else asked it to. */
+static int is_frozen(struct sbx_handle *h, struct sbx_call *call)
+{
+    CLEANUP(container_finish) struct container c = {0};
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, call);
+    return container_inspect(h->backend, &inner, "resume", h->id, &c) == SBX_OK && strcmp(c.state, "paused") == 0;
+}
+
+/* A guest that does not answer for so long may be paused itself; a snapshot's short pause is over by then. */
+static sbx_status wake_guest(struct sbx_handle *h, struct sbx_call *call)
+{
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, call);
+    (void)call_limit(&inner, WAKE_MS);
+    sbx_status status = guest_resume(h->link, &inner);
+    if (status == SBX_E_UNAVAILABLE || status == SBX_E_TIMEOUT) {
+        status = is_frozen(h, call) ? pause_container(h, call, "unpause", SBX_STATE_RUNNING) : SBX_OK;
+        return status == SBX_OK ? guest_resume(h->link, call) : status;
+    }
+    if (status != SBX_OK)
+        call_pass_error(call, &error);
+    return status;
+}
+
 static sbx_status resume(struct sbx_handle *h, struct sbx_call *call)
 {
     if (h->link == NULL || h->injected)
         return pause_container(h, call, "unpause", SBX_STATE_RUNNING);
-    sbx_status status = guest_resume(h->link, call);
+    sbx_status status = wake_guest(h, call);
     CLEANUP_FD int entry_fd = status == SBX_OK ? entry_open(&h->backend->entries, h->key) : -1;
     if (entry_fd >= 0)
         (void)entry_drop(entry_fd, "suspended");

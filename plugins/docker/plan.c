@@ -37,8 +37,9 @@ sbx_status plan_check_workdir(const struct making *m)
 {
     const char *workdir = m->workdir;
     size_t len = strlen(workdir);
+    int is_proc = strncmp(workdir, "/proc", 5) == 0 && (workdir[5] == '\0' || workdir[5] == '/');
     if (workdir[0] != '/' || len >= 1024 || strstr(workdir, "/../") != NULL ||
-        (len > 2 && strcmp(workdir + len - 3, "/..") == 0) || strncmp(workdir, "/proc", 5) == 0)
+        (len > 2 && strcmp(workdir + len - 3, "/..") == 0) || is_proc)
         return call_fail(m->call, SBX_E_INVALID,
                          "create: working directory '%s' must be an absolute path without dots, outside of /proc",
                          workdir);

@@ -152,6 +152,45 @@ suspended_is_a_state_of_its_own() {
     no_container_is_left
 }
 
+what_somebody_else_paused_is_resumed() {
+    new_box
+    docker pause "$(native)" >/dev/null
+    try 0 sbx inspect --json "$BOX"
+    json_has state '"suspended"'
+    try 0 sbx resume "$BOX"
+    try 0 in_box true
+    try 0 sbx suspend "$BOX"
+    docker pause "$(native)" >/dev/null
+    try 0 sbx resume "$BOX"
+    try 0 sbx inspect --json "$BOX"
+    json_has state '"running"'
+    try 0 in_box true
+}
+
+what_the_configuration_says_holds_for_what_is_made_without() {
+    mkdir -m 700 "$T/elsewhere"
+    printf '%s\n' '[provider docker]' 'plugin = docker' 'image = sbx-test/user' 'network = full' 'network_name = host' \
+        'workdir = /process' 'timeout = 1s' 'max_processes = 77' 'runtime = runc' "runtime_dir = $T/elsewhere" >"$T/my.ini"
+    export SBX_CONFIG=$T/my.ini
+    BOX=$(env -u SANDBOX_IMAGE "$SBXCTL" create --provider docker) || fail "create"
+    try 0 asked '{{.Config.Image}} {{.HostConfig.NetworkMode}} {{.HostConfig.PidsLimit}} {{.HostConfig.Runtime}}'
+    output 'sbx-test/user host 77 runc'
+    try 0 sh_box pwd
+    output /process
+    [ -n "$(ls "$T/elsewhere/sbx/docker/docker")" ] || fail "nothing is in runtime_dir"
+    START=$(now_ms)
+    try 124 in_box sleep 60
+    took_between 900 30000
+    try 0 sbx rm "$BOX"
+    [ -z "$(ls "$T/elsewhere/sbx/docker/docker")" ] || fail "something is left in runtime_dir"
+    for line in 'pull = often' 'guest = some' 'network = half' 'max_processes = -1' 'workdir = /proc/x' 'runtime_dir = here'; do
+        printf '[provider docker]\nplugin = docker\n%s\n' "$line" >"$T/my.ini"
+        try 125 sbx create --provider docker --image sbx-test/busy
+        one_error_line
+        errors_with "${line##* }"
+    done
+}
+
 a_longer_life_is_told_and_kept() {
     new_box --lifetime 3
     try 0 sbx keep-alive --for 60 "$BOX"

@@ -1,6 +1,7 @@
 """The docker provider against a daemon that lies, stalls and breaks off: never a false success, and each call ends in time."""
 import json
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -128,14 +129,20 @@ class Creating(engine_double.TestCase):
             self.fault(do="reply", path="/containers/json", status=200, body=body)
             self.refused("ls", "--provider", "d")
 
-    def pull_what_is_missing(self):
+    def pull(self, when):
         with open(self.config, encoding="utf-8") as ini:
-            text = ini.read().replace("pull = never", "pull = missing")
+            text = re.sub("pull = .*", f"pull = {when}", ini.read())
         with open(self.config, "w", encoding="utf-8") as ini:
             ini.write(text)
 
+    def test_an_image_that_is_there_is_pulled_where_that_is_asked_for_alone(self):
+        for word, count in (("never", 0), ("missing", 0), ("always", 1)):
+            self.pull(word)
+            self.ok("create")
+            self.assertEqual(len([one for one in self.log() if "/images/create" in one["path"]]), count, word)
+
     def test_a_pull_tells_how_far_it_is(self):
-        self.pull_what_is_missing()
+        self.pull("missing")
         with open(self.config, encoding="utf-8") as ini:
             text = ini.read().replace("[sbx]\n", "[sbx]\nlog_level = info\n")
         with open(self.config, "w", encoding="utf-8") as ini:
@@ -154,7 +161,7 @@ class Creating(engine_double.TestCase):
         self.assertEqual((done.code, done.err), (0, ""), done)
 
     def test_a_pull_that_fails_at_its_end_is_told(self):
-        self.pull_what_is_missing()
+        self.pull("missing")
         self.fault(do="reply", path="/images/create", status=200,
                    body='{"status":"Pulling"}\r\n' + "x" * 200000 + '\r\n{"error":"manifest unknown"}')
         done = self.refused("create", "--image", "other:1")
