@@ -30,6 +30,17 @@ static int show_end(struct showing *s, int code)
     return code;
 }
 
+/* Whether the text has that word; a longer one that begins or ends like it is another. */
+static int has_word(const char *text, const char *word)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    size_t length = strlen(word);
+    for (const char *s = strstr(text, word); s != NULL; s = strstr(s + 1, word))
+        if ((s == text || strchr(letters, s[-1]) == NULL) && (s[length] == 0 || strchr(letters, s[length]) == NULL))
+            return 1;
+    return 0;
+}
+
 static void report_finding(void *user, const struct sbx_finding *f)
 {
     struct showing *s = user;
@@ -51,7 +62,7 @@ static void report_finding(void *user, const struct sbx_finding *f)
         (void)fprintf(stderr, "%s: ", line);
     }
     print_safe(stderr, f->message);
-    if (f->nearest != NULL && strstr(f->message, f->nearest) == NULL) {
+    if (f->nearest != NULL && !has_word(f->message, f->nearest)) {
         (void)fputs("; did you mean '", stderr);
         print_safe(stderr, f->nearest);
         (void)fputs("'?", stderr);

@@ -257,6 +257,9 @@ providers_and_config_show_what_there_is() {
     json_is null error subject
     try 125 sbx --config "$T/my.ini" ls
     [ "$(wc -l <"$T/err")" = 1 ] || fail "not one line"
+    printf '[provider mine]\nplugin = local\nimages = /x\n' >"$T/my.ini"
+    try 125 sbx --config "$T/my.ini" config check
+    errors_with "unknown key 'images' in [provider mine] (plugin local); did you mean 'image'?"
     try 125 sbx --config "$T/none.ini" ls
     errors_with "$T/none.ini"
 }
