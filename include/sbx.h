@@ -211,7 +211,7 @@ struct sbx_finding {
     const char *message; /* what is wrong and what was expected */
     const char *nearest; /* the nearest known key or section, or NULL */
 };
-/* Checks everything, plugins' keys included, and reports every problem. SBX_E_CONFIG when there was one. */
+/* Reports every problem, of plugins' keys too, and opens no provider. SBX_E_CONFIG when there was one. */
 SBX_API sbx_status sbx_config_check(const struct sbx_open_options *options,
                                     void (*report)(void *user, const struct sbx_finding *finding), void *user,
                                     struct sbx_error *error);

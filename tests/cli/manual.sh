@@ -41,6 +41,28 @@ manual_lists_exactly_the_options_of_each_command() {
     done
 }
 
+# listed FROM TO: the words between two lines of sbx.ini(5)
+listed() {
+    sed -n "/^$1/,/^$2/p" "$SOURCE/docs/man/sbx.ini.5" | sed -n 's/^\.BR\{0,1\} //p' | sed 's/\\-/-/g; s/[",]/ /g' | tr -s ' ' '\n' |
+        grep -x '[a-z-]*' | grep -vx and
+}
+
+manual_lists_the_operations_and_codes_of_faults() {
+    local one
+    listed 'The operations are' 'Calls that' | sort >"$T/page"
+    # Each is one that a call of a provider goes by.
+    sed -n 's/.*\(tap_begin\|begin_job\)(.*, "\([a-z-]*\)".*/\2/p' "$SOURCE"/host/tap*.c | sort >"$T/calls"
+    diff "$T/page" "$T/calls" || fail "the page does not list the calls"
+    while read -r one; do
+        printf '[provider local]\nplugin = local\nfault = %s error=busy\n' "$one"
+    done <"$T/page" | sed '4,${/^\[/d;/^plugin/d}' >"$T/my.ini"
+    [ "$(grep -c fault "$T/my.ini")" -ge 38 ] || fail "operations are missing"
+    listed 'The codes are' '\.TP' >"$T/codes"
+    [ "$(wc -l <"$T/codes")" -ge 17 ] || fail "codes are missing"
+    sed 's/.*/fault = * error=&/' "$T/codes" >>"$T/my.ini"
+    try 0 sbx --config "$T/my.ini" config check
+}
+
 manual_lists_the_exit_codes() {
     local code
     for code in 0 124 125 126 127; do

@@ -149,10 +149,10 @@ a_cut_call_is_never_a_success() {
 what_is_left_behind_is_told_in_one_answer() {
     local a b
     provider local 'fault = remove error=failed'
-    try 125 sbx run --json -- echo done
+    try 125 sbx run --json -- echo finished
     [ "$(wc -l <"$T/out")" = 1 ] || fail "not one answer"
     json_is false ok
-    json_is '"done\n"' stdout
+    json_is '"finished\n"' stdout
     json_is '"failed"' error code
     json_is "$(json id)" error subject
     try 3 sbx run --json -q -- sh -c 'exit 3'
@@ -183,6 +183,10 @@ a_delay_heeds_the_deadline() {
     try 124 sbx exec --deadline 300ms "$id" -- true
     [ $((SECONDS - started)) -lt 60 ] || fail "it was waited for"
     errors_with "timed out"
+    provider local 'fault = exec delay=300ms' 'fault = * delay=300ms'
+    started=$(date +%s%N)
+    try 0 sbx exec "$id" -- true
+    [ $(($(date +%s%N) - started)) -ge 600000000 ] || fail "the delays do not add up"
 }
 
 a_lost_answer_is_an_unknown_outcome() {

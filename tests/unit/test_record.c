@@ -233,6 +233,8 @@ static void faults_of_a_seed_are_the_same_each_time(void **state)
     assert_string_equal(one, "0010000000000000000000000000000000000000");
     roll("* nth=3 error=busy", one); /* create, and two commands */
     assert_string_equal(one, "0100000000000000000000000000000000000000");
+    roll("exec nth=3 error=busy\nfault = exec error=auth nth=3", one); /* the first of two */
+    assert_string_equal(one, "0010000000000000000000000000000000000000");
 }
 
 static const struct CMUnitTest tests[] = {
