@@ -19,17 +19,41 @@ static void print_words(const struct cmd_command *command)
             (void)printf(" --%s", option->name);
 }
 
+/* Behind these stands a word of theirs: a pattern of case. */
+static void print_options_with_values(void)
+{
+    const struct cmd_option *option;
+    const char *gap = "";
+    for (size_t i = 0; (option = cmd_option_at(i)) != NULL; i++) {
+        if (option->argument == NULL)
+            continue;
+        (void)printf("%s--%s", gap, option->name);
+        gap = " | ";
+        if (option->letter != 0)
+            (void)printf("%s-%c", gap, option->letter);
+    }
+}
+
 static void print_bash(void)
 {
     const struct cmd_command *command;
     (void)fputs("_sbxctl() {\n"
                 "    local cur=${COMP_WORDS[COMP_CWORD]} command='' words='' actions='' before=0 i\n"
+                "    COMPREPLY=()\n"
                 "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
                 "        case ${COMP_WORDS[i]} in\n"
+                "        ",
+                stdout);
+    print_options_with_values();
+    (void)fputs(")\n"
+                "            ((i++))\n"
+                "            [[ ${COMP_WORDS[i]} != '=' ]] || ((i++)) ;;\n"
+                "        '=') ((i++)) ;;\n" /* readline has cut A=B in three */
                 "        -*) ;;\n"
                 "        *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else ((before++)); fi ;;\n"
                 "        esac\n"
                 "    done\n"
+                "    ((i == COMP_CWORD)) || return\n"
                 "    case $command in\n"
                 "    '') words='",
                 stdout);
@@ -43,7 +67,6 @@ static void print_bash(void)
         (void)fputs("' ;;\n", stdout);
     }
     (void)fputs("    esac\n"
-                "    COMPREPLY=()\n"
                 "    if [[ -z $command || $cur == -* ]]; then\n"
                 "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
                 "    elif [[ -n $actions && $before -eq 0 ]]; then\n"

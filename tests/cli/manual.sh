@@ -93,6 +93,19 @@ completion_knows_every_command_and_option() {
     COMP_WORDS=(sbxctl --json run --net) COMP_CWORD=3
     _sbxctl
     [ "${COMPREPLY[*]}" = "--network --network-allow" ] || fail "--net became '${COMPREPLY[*]}'"
+    # The value of an option is none of the words.
+    COMP_WORDS=(sbxctl --config a.ini exe) COMP_CWORD=3
+    _sbxctl
+    [ "${COMPREPLY[*]}" = exec ] || fail "exe behind a value became '${COMPREPLY[*]}'"
+    COMP_WORDS=(sbxctl --config = a.ini job -e A = B st) COMP_CWORD=9
+    _sbxctl
+    [ "${COMPREPLY[*]}" = start ] || fail "st behind A=B became '${COMPREPLY[*]}'"
+    COMP_WORDS=(sbxctl --config = a.ini job --deadline 5 st) COMP_CWORD=7
+    _sbxctl
+    [ "${COMPREPLY[*]}" = start ] || fail "st behind values became '${COMPREPLY[*]}'"
+    COMP_WORDS=(sbxctl run --image r) COMP_CWORD=3
+    _sbxctl
+    [ "${COMPREPLY[*]}" = "" ] || fail "a value became '${COMPREPLY[*]}'"
     COMP_WORDS=(sbxctl files g) COMP_CWORD=2
     _sbxctl
     [ "${COMPREPLY[*]}" = "grep glob" ] || fail "files g became '${COMPREPLY[*]}'"
