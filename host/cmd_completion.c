@@ -68,13 +68,13 @@ static void print_bash(void)
     }
     (void)fputs("    esac\n"
                 "    if [[ -z $command || $cur == -* ]]; then\n"
-                "        mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
+                "        COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
                 "    elif [[ -n $actions && $before -eq 0 ]]; then\n"
                 "        [[ $command != tunnel ]] || actions+=\" $(sbxctl ls -q 2>/dev/null)\"\n"
-                "        mapfile -t COMPREPLY < <(compgen -W \"$actions\" -- \"$cur\")\n"
+                "        COMPREPLY=($(compgen -W \"$actions\" -- \"$cur\"))\n"
                 "    elif [[ $command =~ ^(exec|inspect|rm|logs|wait|shell|ssh|suspend|resume|keep-alive)$ ||\n"
                 "        ($command =~ ^(job|files|tunnel)$ && $before -eq 1) ]]; then\n"
-                "        mapfile -t COMPREPLY < <(compgen -W \"$(sbxctl ls -q 2>/dev/null)\" -- \"$cur\")\n"
+                "        COMPREPLY=($(compgen -W \"$(sbxctl ls -q 2>/dev/null)\" -- \"$cur\"))\n"
                 "    fi\n"
                 "}\n"
                 "complete -o default -F _sbxctl sbxctl\n",

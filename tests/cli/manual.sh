@@ -83,6 +83,7 @@ completion_knows_every_command_and_option() {
     done
     try 0 sbx completion zsh
     grep -q bashcompinit "$T/out" || fail "zsh is not told how"
+    cp "$T/out" "$T/out.zsh"
     try 0 sbx completion bash
     bash -n "$T/out" || fail "bash does not read it"
     # shellcheck source=/dev/null
@@ -97,10 +98,10 @@ completion_knows_every_command_and_option() {
     COMP_WORDS=(sbxctl --config a.ini exe) COMP_CWORD=3
     _sbxctl
     [ "${COMPREPLY[*]}" = exec ] || fail "exe behind a value became '${COMPREPLY[*]}'"
-    COMP_WORDS=(sbxctl --config = a.ini job -e A = B st) COMP_CWORD=9
+    COMP_WORDS=(sbxctl --config "=" a.ini job -e A "=" B st) COMP_CWORD=9
     _sbxctl
     [ "${COMPREPLY[*]}" = start ] || fail "st behind A=B became '${COMPREPLY[*]}'"
-    COMP_WORDS=(sbxctl --config = a.ini job --deadline 5 st) COMP_CWORD=7
+    COMP_WORDS=(sbxctl --config "=" a.ini job --deadline 5 st) COMP_CWORD=7
     _sbxctl
     [ "${COMPREPLY[*]}" = start ] || fail "st behind values became '${COMPREPLY[*]}'"
     COMP_WORDS=(sbxctl run --image r) COMP_CWORD=3
@@ -109,6 +110,13 @@ completion_knows_every_command_and_option() {
     COMP_WORDS=(sbxctl files g) COMP_CWORD=2
     _sbxctl
     [ "${COMPREPLY[*]}" = "grep glob" ] || fail "files g became '${COMPREPLY[*]}'"
+    # zsh is not everywhere; what it would stumble over is known.
+    ! grep -q mapfile "$T/out" || fail "zsh has no mapfile"
+    if command -v zsh >/dev/null; then
+        try 0 zsh -fc 'autoload -U compinit && compinit -D -u; . "$0"; emulate sh; COMP_WORDS=(sbxctl exe); COMP_CWORD=1
+            _sbxctl; printf "%s\n" "${COMPREPLY[@]}"' "$T/out.zsh"
+        grep -qx exec "$T/out" || fail "zsh does not complete exe"
+    fi
     bad "completion: 'tcsh' is none of bash, zsh and fish" completion tcsh
 }
 
