@@ -92,3 +92,23 @@ sbx_status api_begin(struct border_call *c, struct sbx_sandbox *box, const char 
         status = border_needs(c, box, capability);
     return status == SBX_OK ? SBX_OK : border_end(c, status, error);
 }
+
+sbx_status api_span_begin(struct api_span *span, const struct sbx_call_options *call, const char *verb,
+                          struct sbx_error *error)
+{
+    *span = (struct api_span){.call = SBX_INIT(span->call)};
+    sbx_status status = call != NULL ? api_take(&span->call, sizeof span->call, call, verb, error) : SBX_OK;
+    span->call.size = sizeof span->call;
+    if (status == SBX_OK && span->call.deadline_ms > 0 && span->call.deadline_ms < INT64_MAX / 2000000)
+        span->end_ns = gate_now_ns() + span->call.deadline_ms * 1000000;
+    return status;
+}
+
+const struct sbx_call_options *api_span_next(struct api_span *span)
+{
+    if (span->end_ns == 0)
+        return &span->call;
+    int64_t left = (span->end_ns - gate_now_ns()) / 1000000;
+    span->call.deadline_ms = left > 0 ? left : 1;
+    return &span->call;
+}

@@ -25,4 +25,14 @@ void api_copy_command(struct arena *a, struct sbx_exec_options *o);
 sbx_status api_begin(struct border_call *c, struct sbx_sandbox *box, const char *verb, const char *capability,
                      const struct sbx_call_options *call, struct sbx_error *error);
 
+/* One call of the caller's that is made of several: its deadline holds for the whole. */
+struct api_span {
+    struct sbx_call_options call;
+    int64_t end_ns; /* 0: none */
+};
+sbx_status api_span_begin(struct api_span *span, const struct sbx_call_options *call, const char *verb,
+                          struct sbx_error *error);
+/* The options of the next part, with the time that is left; valid until it is asked again. */
+const struct sbx_call_options *api_span_next(struct api_span *span);
+
 #endif /* SBX_HOST_API_H */

@@ -62,7 +62,7 @@ static sbx_status batch_take(struct batch *b, const struct transfer_kind *kind,
         if (status == SBX_E_NOT_FOUND) {
             set_result(b, i, status, one.message);
         } else if (status != SBX_OK) {
-            sbx_give(error, &one, sizeof one);
+            error_give(error, &one);
             return error_wrap(error, status, "item %zu", i);
         }
     }
@@ -146,7 +146,7 @@ static sbx_status get_native(struct batch *b, const struct native *n, const stru
     return border_batch_get(&b->call, b->box, pointers, n->count, report);
 }
 
-/* What the streams know better than the provider. */
+/* What the streams know better than the provider; and whatever it said becomes a clean line that names the sandbox. */
 static void explain_items(struct batch *b, const struct native *n, int is_out)
 {
     for (size_t i = 0; i < n->count; i++) {
@@ -155,8 +155,10 @@ static void explain_items(struct batch *b, const struct native *n, int is_out)
         struct sbx_error error = SBX_INIT(error);
         sbx_status code = r->code;
         t->call.call.error = &t->call.error;
+        if (code != SBX_OK)
+            (void)border_fail(&t->call, code, "%s", r->message != NULL ? r->message : "");
         code = is_out ? flow_verdict(&t->call, code, &t->sink, NULL) : flow_verdict(&t->call, code, NULL, &t->source);
-        if (code == r->code)
+        if (code == SBX_OK)
             continue;
         (void)border_end(&t->call, code, &error);
         set_result(b, n->indices[i], code, error.message);

@@ -15,6 +15,8 @@ sbx_status sbx_config_check(const struct sbx_open_options *options, config_repor
 {
     struct sbx_open_options o;
     sbx_status status = api_take(&o, sizeof o, options, "config", error);
+    if (status == SBX_OK && (o.flags & ~(uint32_t)(SBX_OPEN_NO_FILES | SBX_OPEN_LOG_LEVEL)) != 0)
+        status = error_set(error, SBX_E_UNSUPPORTED, "config: unknown flags 0x%x", o.flags);
     if (status != SBX_OK)
         return status;
     o.size = sizeof o;
@@ -130,10 +132,14 @@ sbx_status sbx_providers(sbx_context *ctx, const struct sbx_call_options *call,
 {
     if (ctx == NULL)
         return error_set(error, SBX_E_INVALID, "providers: no context given");
+    struct api_span span;
+    sbx_status status = api_span_begin(&span, call, "providers", error);
+    if (status != SBX_OK)
+        return status;
     for (size_t i = 0; i < ctx->instance_count; i++) {
         struct border_call c;
         struct sbx_provider provider;
-        sbx_status status = border_begin(&c, ctx->log, "open", NULL, call);
+        status = border_begin(&c, ctx->log, "open", NULL, api_span_next(&span));
         if (status != SBX_OK)
             return border_end(&c, status, error);
         CLEANUP_ARENA struct arena arena;

@@ -81,6 +81,9 @@ static sbx_status exec_take(struct exec_run *run, struct sbx_sandbox *box, const
     if (status == SBX_OK && run->options.terminal != NULL) {
         status = api_take(&run->terminal, sizeof run->terminal, run->options.terminal, "exec: terminal", error);
         run->options.terminal = &run->terminal;
+        if (status == SBX_OK && run->terminal.flags != 0)
+            status = error_set(error, SBX_E_UNSUPPORTED, "exec %s: terminal: unknown flags 0x%x", box->id,
+                               run->terminal.flags);
     }
     if (status == SBX_OK)
         status = check_exec(box->id, &run->options, error);
@@ -318,7 +321,7 @@ sbx_status sbx_exec_capture(sbx_sandbox *box, const struct sbx_exec_options *opt
         return error_no_memory(error);
     op->status = exec_inline(op, box, options, call);
     if (op->status != SBX_OK)
-        sbx_give(error, &op->error, sizeof op->error);
+        error_give(error, &op->error);
     *out = op;
     return op->status;
 }

@@ -339,6 +339,8 @@ sbx_status sbx_job_output(sbx_sandbox *box, const char *job, const struct sbx_jo
     struct job_run run;
     uint64_t own;
     sbx_status status = output_take(&run, box, job, options, error);
+    if (next != NULL)
+        *next = run.options.from;
     if (status != SBX_OK)
         return status;
     status = border_begin(&run.call, box->instance->context->log, run.verb, box->id, call);

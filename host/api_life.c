@@ -79,6 +79,16 @@ static void fill_args(struct sbx_create_args *args, const struct sbx_create_opti
                                      .network_allow = o->network_allow};
 }
 
+/* The provider's own id becomes one that attach takes wherever it was made; a token stays what it is. */
+static void name_fully(struct sbx_error *error, const char *instance, const char *token)
+{
+    char full[sizeof error->resource_id];
+    if (error->resource_id[0] == '\0' || strcmp(error->resource_id, token) == 0)
+        return;
+    if (snprintf(full, sizeof full, "%s/%s", instance, error->resource_id) < (int)sizeof full)
+        memcpy(error->resource_id, full, sizeof full);
+}
+
 static sbx_status create_by(struct create_run *run, struct instance *instance, const struct sbx_create_args *args,
                             struct sbx_sandbox **out)
 {
@@ -92,6 +102,8 @@ static sbx_status create_by(struct create_run *run, struct instance *instance, c
     if (status != SBX_OK && c->error.resource_id[0] == '\0' &&
         (status == SBX_E_UNKNOWN || (c->error.flags & SBX_ERR_MAYBE_APPLIED) != 0))
         (void)snprintf(c->error.resource_id, sizeof c->error.resource_id, "%s", args->client_token);
+    if (status != SBX_OK)
+        name_fully(&c->error, instance->name, args->client_token);
     return status;
 }
 
@@ -319,16 +331,20 @@ sbx_status sbx_remove(sbx_sandbox *box, const struct sbx_call_options *call, str
 sbx_status sbx_remove_id(sbx_context *ctx, const char *id, const struct sbx_call_options *call, struct sbx_error *error)
 {
     struct border_call c;
+    struct api_span span;
     struct sbx_sandbox *box = NULL;
     struct sbx_error first = SBX_INIT(first);
-    sbx_status status = attach(&c, ctx, id, call, "remove", &box, &first);
+    sbx_status status = api_span_begin(&span, call, "remove", error);
+    if (status != SBX_OK)
+        return status;
+    status = attach(&c, ctx, id, api_span_next(&span), "remove", &box, &first);
     if (status == SBX_E_NOT_FOUND)
         return SBX_OK;
     if (status != SBX_OK) {
-        sbx_give(error, &first, sizeof first);
+        error_give(error, &first);
         return status;
     }
-    status = sbx_remove(box, call, error);
+    status = sbx_remove(box, api_span_next(&span), error);
     sbx_release(box);
     return status;
 }
@@ -337,8 +353,9 @@ uint32_t sbx_support(const sbx_sandbox *box, const char *capability)
 {
     if (box == NULL || capability == NULL)
         return SBX_SUPPORT_NONE;
-    if (border_support(box, capability) != SBX_SUPPORT_NONE)
-        return SBX_SUPPORT_NATIVE;
+    uint32_t theirs = border_support(box, capability);
+    if (theirs != SBX_SUPPORT_NONE)
+        return theirs;
     return emulate_can(capability) ? SBX_SUPPORT_EMULATED : SBX_SUPPORT_NONE;
 }
 
@@ -431,18 +448,22 @@ static sbx_status list_all(sbx_context *ctx, const struct sbx_list_options *o, c
                            struct info_list *list, struct sbx_error *error)
 {
     struct sbx_error first = SBX_INIT(first);
+    struct api_span span;
     size_t reached = 0;
+    sbx_status status = api_span_begin(&span, call, "list", error);
+    if (status != SBX_OK)
+        return status;
     for (size_t i = 0; i < ctx->instance_count; i++) {
         struct sbx_error one = SBX_INIT(one);
         if (o->limit != 0 && list->count >= o->limit)
             return SBX_OK;
-        sbx_status status = list_instance(&ctx->instances[i], o, call, list, &one);
+        status = list_instance(&ctx->instances[i], o, api_span_next(&span), list, &one);
         if (status == SBX_OK) {
             reached++;
             continue;
         }
         if (status == SBX_E_CANCELLED || status == SBX_E_NO_MEMORY || status == SBX_E_INVALID) {
-            sbx_give(error, &one, sizeof one);
+            error_give(error, &one);
             return status;
         }
         log_line(ctx->log, context_failure_level(&ctx->instances[i], status), "list", "%s", one.message);
@@ -451,7 +472,7 @@ static sbx_status list_all(sbx_context *ctx, const struct sbx_list_options *o, c
     }
     if (reached > 0 || ctx->instance_count == 0)
         return SBX_OK;
-    sbx_give(error, &first, sizeof first);
+    error_give(error, &first);
     return first.code;
 }
 

@@ -114,7 +114,7 @@ static sbx_status wait_done(struct border_call *c, struct sbx_sandbox *box, stru
         sbx_status status = gate_poll(&c->call, -1, 0, gate_now_ns() + pause_ms * 1000000);
         if (status != SBX_E_BUSY) {
             (void)border_fail(c, status, "%s", "");
-            (void)snprintf(c->error.resource_id, sizeof c->error.resource_id, "%s", native);
+            (void)snprintf(c->error.resource_id, sizeof c->error.resource_id, "%s", list->first->info.id);
             return status;
         }
         pause_ms = pause_ms * 3 / 2 < PAUSE_LONGEST_MS ? pause_ms * 3 / 2 : PAUSE_LONGEST_MS;
@@ -259,10 +259,14 @@ static sbx_status list_all(sbx_context *ctx, const struct sbx_list_options *o, c
                            struct snapshot_list *list, struct sbx_error *error)
 {
     struct sbx_error first = SBX_INIT(first);
+    struct api_span span;
     size_t reached = 0;
+    sbx_status status = api_span_begin(&span, call, "snapshot", error);
+    if (status != SBX_OK)
+        return status;
     for (size_t i = 0; i < ctx->instance_count && !is_full(list); i++) {
         struct sbx_error one = SBX_INIT(one);
-        sbx_status status = list_instance(&ctx->instances[i], o, call, list, &one);
+        status = list_instance(&ctx->instances[i], o, api_span_next(&span), list, &one);
         if (status == SBX_OK || status == SBX_E_UNSUPPORTED) {
             reached++;
             continue;
@@ -277,7 +281,7 @@ static sbx_status list_all(sbx_context *ctx, const struct sbx_list_options *o, c
     }
     if (first.code == SBX_OK || reached > 0)
         return SBX_OK;
-    sbx_give(error, &first, sizeof first);
+    error_give(error, &first);
     return first.code;
 }
 

@@ -13,6 +13,10 @@ static sbx_status check_out(const struct transfer *t, struct sbx_error *error)
     int captures = (o->flags & SBX_TRANSFER_CAPTURE) != 0;
     if (o->data != NULL || o->data_len != 0 || o->in_read != NULL)
         return error_set(error, SBX_E_INVALID, "%s %s: data to write was given", verb, id);
+    if (o->mode != 0)
+        return error_set(error, SBX_E_INVALID, "%s %s: a mode is for writing a file", verb, id);
+    if ((o->offset != 0 || o->limit != 0) && (t->kind->flags & TRANSFER_TAR) != 0)
+        return error_set(error, SBX_E_INVALID, "%s %s: a tar has no offset and no limit", verb, id);
     if (captures && (t->kind->flags & TRANSFER_CAPTURE) == 0)
         return error_set(error, SBX_E_INVALID, "%s %s: keeping the bytes needs an operation", verb, id);
     if (!captures && (o->flags & SBX_TRANSFER_FD) == 0 && o->on_data == NULL)
@@ -32,6 +36,8 @@ static sbx_status check_in(const struct transfer *t, struct sbx_error *error)
         return error_set(error, SBX_E_INVALID, "%s %s: a length of data without data", verb, id);
     if (o->on_data != NULL || o->offset != 0 || o->limit != 0 || o->max_size != 0)
         return error_set(error, SBX_E_INVALID, "%s %s: options of a read were given", verb, id);
+    if (o->mode != 0 && (t->kind->flags & TRANSFER_TAR) != 0)
+        return error_set(error, SBX_E_INVALID, "%s %s: a mode is for writing a file", verb, id);
     if ((o->mode & ~07777u) != 0)
         return error_set(error, SBX_E_INVALID, "%s %s: the mode 0%o has more than permission bits", verb, id, o->mode);
     return SBX_OK;

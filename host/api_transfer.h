@@ -23,7 +23,8 @@ struct transfer {
     struct sbx_op *op; /* with a thread; or NULL */
 };
 
-enum { TRANSFER_OUT = 1u << 16, TRANSFER_CAPTURE = 1u << 17 }; /* bytes come out of the sandbox; they may be kept */
+/* Bytes come out of the sandbox; they may be kept; they are a tar, not a file. */
+enum { TRANSFER_OUT = 1u << 16, TRANSFER_CAPTURE = 1u << 17, TRANSFER_TAR = 1u << 18 };
 struct transfer_kind {
     const char *verb;
     sbx_status (*run)(struct transfer *t);

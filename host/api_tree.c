@@ -53,14 +53,16 @@ static sbx_status run_get_tar(struct transfer *t)
 sbx_status sbx_put_tar(sbx_sandbox *box, const char *dir, const struct sbx_transfer_options *from,
                        const struct sbx_call_options *call, struct sbx_error *error)
 {
-    return transfer_inline(&(struct transfer_kind){.verb = "put", .run = run_put_tar}, box, dir, from, call, error);
+    return transfer_inline(&(struct transfer_kind){.verb = "put", .run = run_put_tar, .flags = TRANSFER_TAR}, box, dir,
+                           from, call, error);
 }
 
 sbx_status sbx_get_tar(sbx_sandbox *box, const char *dir, const struct sbx_transfer_options *to,
                        const struct sbx_call_options *call, struct sbx_error *error)
 {
-    return transfer_inline(&(struct transfer_kind){.verb = "get", .run = run_get_tar, .flags = TRANSFER_OUT}, box, dir,
-                           to, call, error);
+    return transfer_inline(
+        &(struct transfer_kind){.verb = "get", .run = run_get_tar, .flags = TRANSFER_OUT | TRANSFER_TAR}, box, dir, to,
+        call, error);
 }
 
 /* --- up --------------------------------------------------------------------------------------------------------- */

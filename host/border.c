@@ -129,7 +129,9 @@ sbx_status border_end(struct border_call *c, sbx_status status, struct sbx_error
     sanitize(NULL, e->resource_id, sizeof e->resource_id);
     if (e->message[0] == '\0')
         (void)snprintf(e->message, sizeof e->message, "%s", message_for(status));
-    if (status == SBX_E_UNKNOWN && e->resource_id[0] == '\0' && c->subject != NULL)
+    const char *native = c->subject != NULL ? strchr(c->subject, '/') : NULL;
+    int is_subject = native != NULL && strcmp(native + 1, e->resource_id) == 0;
+    if (is_subject || (status == SBX_E_UNKNOWN && e->resource_id[0] == '\0' && c->subject != NULL))
         (void)snprintf(e->resource_id, sizeof e->resource_id, "%s", c->subject);
     char whole[sizeof e->message];
     int written =
@@ -141,7 +143,7 @@ sbx_status border_end(struct border_call *c, sbx_status status, struct sbx_error
         sanitize(NULL, e->message, sizeof e->message); /* the cut may have split a character */
     e->code = status;
     log_line(c->log, SBX_LOG_DEBUG, c->verb, "[%s] %s", c->call.trace_id != NULL ? c->call.trace_id : "-", e->message);
-    sbx_give(error, e, sizeof *e);
+    error_give(error, e);
     return status;
 }
 
@@ -297,7 +299,7 @@ uint32_t border_support(const struct sbx_sandbox *box, const char *capability)
     if (!context_offers(box->instance, capability))
         return SBX_SUPPORT_NONE;
     uint32_t answer = box->instance->plugin->handle.support(box->handle, capability);
-    return answer == SBX_SUPPORT_NATIVE || answer == SBX_SUPPORT_EMULATED ? SBX_SUPPORT_NATIVE : SBX_SUPPORT_NONE;
+    return answer == SBX_SUPPORT_NATIVE || answer == SBX_SUPPORT_EMULATED ? answer : SBX_SUPPORT_NONE;
 }
 
 sbx_status border_check_result(struct border_call *c, struct sbx_exec_result *result)

@@ -39,11 +39,11 @@ sbx_status context_locate(struct sbx_context *ctx, const char *id, struct instan
                           struct sbx_error *error)
 {
     if (id == NULL || !is_plain(id, 2 * SBX_ID_SIZE - 2))
-        return error_set(error, SBX_E_INVALID, "sandbox id: expected INSTANCE/ID, printable and without spaces");
+        return error_set(error, SBX_E_INVALID, "the id: expected INSTANCE/ID, printable and without spaces");
     const char *slash = strchr(id, '/');
     *native = slash != NULL ? slash + 1 : id;
     if (**native == '\0' || slash == id || strlen(*native) >= SBX_ID_SIZE)
-        return error_set(error, SBX_E_INVALID, "sandbox id '%s': expected INSTANCE/ID", id);
+        return error_set(error, SBX_E_INVALID, "the id '%s': expected INSTANCE/ID", id);
     if (slash == NULL) {
         *instance = context_default(ctx);
         if (*instance == NULL)

@@ -53,9 +53,10 @@ const char *sbx_status_name(sbx_status code)
     return status_names[-code];
 }
 
-/* Gives a whole error to a caller whose struct may be shorter; its message stays terminated. */
-static void give(struct sbx_error *error, const struct sbx_error *full)
+void error_give(struct sbx_error *error, const struct sbx_error *full)
 {
+    if (error == NULL)
+        return;
     sbx_give(error, full, sizeof *full);
     size_t at = offsetof(struct sbx_error, message);
     char *message = (char *)error + at;
@@ -74,7 +75,7 @@ static void set(struct sbx_error *error, sbx_status code, int os_errno, const ch
     if (os_errno != 0)
         (void)snprintf(text + used, sizeof text - used, ": %s", strerror_r(os_errno, reason, sizeof reason));
     (void)text_line(full.message, sizeof full.message, text, strlen(text));
-    give(error, &full);
+    error_give(error, &full);
 }
 
 sbx_status error_set(struct sbx_error *error, sbx_status code, const char *format, ...)
@@ -120,7 +121,7 @@ sbx_status error_wrap(struct sbx_error *error, sbx_status code, const char *form
     (void)snprintf(text + used, sizeof text - used, "%s%s", used > 0 && full.message[0] != '\0' ? ": " : "",
                    full.message);
     (void)text_line(full.message, sizeof full.message, text, strlen(text));
-    give(error, &full);
+    error_give(error, &full);
     return full.code;
 }
 

@@ -16,6 +16,8 @@ sbx_status error_set_errno(struct sbx_error *error, sbx_status code, int os_errn
 /* Puts "prefix: " before the message that is there; answers error's code, or `code` when error is NULL. */
 sbx_status error_wrap(struct sbx_error *error, sbx_status code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Gives a whole error to a caller, whose struct may be NULL or shorter; its message stays terminated. */
+void error_give(struct sbx_error *error, const struct sbx_error *full);
 /* SBX_E_NO_MEMORY with a message that needs no memory. */
 sbx_status error_no_memory(struct sbx_error *error);
 

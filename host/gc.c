@@ -13,8 +13,7 @@
 struct sweep {
     struct sbx_context *ctx;
     struct sbx_gc_options options;
-    struct sbx_call_options call;
-    int64_t end_ns; /* of the whole; 0: none */
+    struct api_span span;
     void (*report)(void *user, const char *id, const char *reason, const char *problem);
     void *user;
     struct sbx_error first; /* the first thing that went wrong */
@@ -55,15 +54,6 @@ static const char *reason_for(const struct sweep *s, const struct sbx_info *info
     return NULL;
 }
 
-/* What is left of the whole sweep's time. */
-static void set_deadline(struct sweep *s)
-{
-    if (s->end_ns == 0)
-        return;
-    int64_t left = (s->end_ns - gate_now_ns()) / 1000000;
-    s->call.deadline_ms = left > 0 ? left : 1;
-}
-
 struct again {
     const struct sweep *sweep;
     const char *reason;
@@ -80,17 +70,16 @@ static sbx_status remove_one(struct sweep *s, const char *id, const char **reaso
 {
     struct sbx_sandbox *box = NULL;
     struct again again = {.sweep = s};
-    set_deadline(s);
-    sbx_status status = sbx_attach(s->ctx, id, &s->call, &box, error);
+    sbx_status status = sbx_attach(s->ctx, id, api_span_next(&s->span), &box, error);
     if (status == SBX_E_NOT_FOUND)
         return SBX_OK; /* somebody else was faster, or nothing but its record was left */
     if (status != SBX_OK)
         return status;
-    status = sbx_inspect(box, &s->call, look_again, &again, error);
+    status = sbx_inspect(box, api_span_next(&s->span), look_again, &again, error);
     if (status == SBX_OK)
         *reason = again.reason;
     if (status == SBX_E_GONE || (status == SBX_OK && again.reason != NULL))
-        status = sbx_remove(box, &s->call, error);
+        status = sbx_remove(box, api_span_next(&s->span), error);
     sbx_release(box);
     return status;
 }
@@ -125,15 +114,13 @@ static void sweep_instance(struct sweep *s, const char *instance)
     static const struct sbx_kv ours = {"sbx.managed", "1"};
     const struct sbx_list_options list = {.size = sizeof list, .provider = instance, .labels = {&ours, 1}};
     struct sbx_error error = SBX_INIT(error);
-    set_deadline(s);
-    sbx_status status = sbx_list(s->ctx, &list, &s->call, sweep_one, s, &error);
+    sbx_status status = sbx_list(s->ctx, &list, api_span_next(&s->span), sweep_one, s, &error);
     if (status == SBX_OK) {
         s->reached++;
         return;
     }
     const struct instance *found = context_find(s->ctx, instance, strlen(instance));
-    log_line(s->ctx->log, found == NULL ? SBX_LOG_WARN : context_failure_level(found, status), "gc", "%s",
-             error.message);
+    log_line(s->ctx->log, context_failure_level(found, status), "gc", "%s", error.message);
     if (s->unreached.code == SBX_OK || status == SBX_E_CANCELLED || status == SBX_E_TIMEOUT)
         s->unreached = error;
 }
@@ -146,7 +133,7 @@ static sbx_status verdict(struct sweep *s, struct sbx_error *error)
     if (code != SBX_OK && (s->reached == 0 || code == SBX_E_CANCELLED || code == SBX_E_TIMEOUT))
         why = &s->unreached;
     if (why->code != SBX_OK)
-        sbx_give(error, why, sizeof *why);
+        error_give(error, why);
     return why->code;
 }
 
@@ -154,20 +141,21 @@ sbx_status sbx_gc(sbx_context *ctx, const struct sbx_gc_options *options, const 
                   void (*report)(void *user, const char *id, const char *reason, const char *problem), void *user,
                   struct sbx_error *error)
 {
-    struct sweep s = {.ctx = ctx, .options = SBX_INIT(s.options), .call = SBX_INIT(s.call), .report = report};
+    struct sweep s = {.ctx = ctx, .options = SBX_INIT(s.options), .report = report};
     s.user = user;
     s.first.size = sizeof s.first;
     if (ctx == NULL)
         return error_set(error, SBX_E_INVALID, "gc: no context given");
     sbx_status status = options != NULL ? api_take(&s.options, sizeof s.options, options, "gc", error) : SBX_OK;
-    if (status == SBX_OK && call != NULL)
-        status = api_take(&s.call, sizeof s.call, call, "gc", error);
+    if (status == SBX_OK)
+        status = api_span_begin(&s.span, call, "gc", error);
     if (status != SBX_OK)
         return status;
     if ((s.options.flags & ~(uint32_t)(SBX_GC_ALL | SBX_GC_DRY_RUN)) != 0)
         return error_set(error, SBX_E_UNSUPPORTED, "gc: unknown flags 0x%x", s.options.flags);
-    if (s.call.deadline_ms > 0 && s.call.deadline_ms < INT64_MAX / 2000000)
-        s.end_ns = gate_now_ns() + s.call.deadline_ms * 1000000;
+    const char *only = s.options.provider;
+    if (only != NULL && context_find(ctx, only, strlen(only)) == NULL)
+        return error_set(error, SBX_E_CONFIG, "gc: no provider named '%s' is configured", only);
     if (s.options.provider != NULL)
         sweep_instance(&s, s.options.provider);
     for (size_t i = 0; s.options.provider == NULL && i < ctx->instance_count; i++)

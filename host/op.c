@@ -446,7 +446,7 @@ sbx_status sbx_op_finish(sbx_op *op, struct sbx_error *error)
         (void)poll(&fd, 1, -1);
     }
     if (op->status != SBX_OK)
-        sbx_give(error, &op->error, sizeof op->error);
+        error_give(error, &op->error);
     return op->status;
 }
 

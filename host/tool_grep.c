@@ -332,6 +332,8 @@ sbx_status sbx_tool_grep(sbx_sandbox *box, const char *dir, const char *pattern,
 {
     struct border_call c;
     struct pattern_set set = {.count = 0};
+    if (out != NULL)
+        *out = NULL;
     if (pattern == NULL)
         return error_set(error, SBX_E_INVALID, "grep: no pattern given");
     sbx_status status = tool_begin(&c, box, "grep", dir, call, out, error);

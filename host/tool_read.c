@@ -214,6 +214,8 @@ sbx_status sbx_tool_read(sbx_sandbox *box, const char *path, const struct sbx_li
 {
     struct border_call c;
     struct sbx_lines_options o;
+    if (out != NULL)
+        *out = NULL;
     sbx_status status = api_take(&o, sizeof o, options, "read", error);
     if (status == SBX_OK && o.flags != 0)
         status = error_set(error, SBX_E_UNSUPPORTED, "read: unknown flags 0x%x", o.flags);

@@ -22,7 +22,7 @@ SBX_API void sbx_found_free(sbx_found *found);
 struct sbx_found_entry {
     uint32_t size;
     uint32_t is_dir;  /* a symlink to a directory is not one */
-    const char *path; /* full path */
+    const char *path; /* `dir` as it was given, and the name */
     uint64_t bytes;
     int64_t mtime_ms;
     uint32_t type; /* SBX_FILE_* of the entry itself */
@@ -90,8 +90,9 @@ SBX_API sbx_status sbx_tool_grep(sbx_sandbox *box, const char *dir, const char *
                                  struct sbx_error *error);
 SBX_API const struct sbx_found_match *sbx_found_matches(const sbx_found *found, size_t *count);
 /* * ? [..] {a,b} **; without a slash the base name at any depth, with one the path from `dir`; a leading slash anchors
- * to dir; dot names only where the pattern's segment begins with a dot; regular files only; entries are sorted absolute
- * paths. Never outside `dir`; at most 1,000 brace expansions, 10,000 results and 5 s, then truncated. */
+ * to dir; dot names only where the pattern's segment begins with a dot; regular files only; entries are sorted, and
+ * absolute where `dir` is. Never outside `dir`; at most 1,000 brace expansions, 10,000 results and 5 s, then truncated.
+ */
 SBX_API sbx_status sbx_tool_glob(sbx_sandbox *box, const char *dir, const char *pattern,
                                  const struct sbx_call_options *call, sbx_found **out, struct sbx_error *error);
 /* 1: there may be more than the result holds; so also where a tree is more than 128 folders deep, or a path too long.

@@ -32,7 +32,7 @@ function(sbx_api_test name library)
     set_tests_properties(${case} PROPERTIES TIMEOUT 60 SKIP_RETURN_CODE 77)
   endforeach()
 endfunction()
-foreach(test access api border emulate file job op record route snapshot tar tools tree tunnel)
+foreach(test access api border edges emulate file job op record route snapshot tar tools tree tunnel)
   sbx_api_test(test_${test} sbx)
 endforeach()
 # These look inside of libsbx.
