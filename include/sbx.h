@@ -302,7 +302,7 @@ struct sbx_create_options {                /* NULL stands for all defaults */
     uint32_t cpu_millis;
     uint32_t memory_mib;
     uint32_t disk_mib;
-    uint32_t network; /* SBX_NET_*; default none */
+    uint32_t network; /* SBX_NET_*; 0: as the instance is configured */
     const char *const *network_allow;
     const char *const *require; /* capability ids that the provider must offer; NULL-terminated */
 };
@@ -376,8 +376,8 @@ struct sbx_exec_options {
     const char *user;
     const char *shell; /* a named shell; a handle's commands for it run in the order in which they were asked for */
     struct sbx_kvs envs;
-    uint64_t max_output; /* bytes kept per stream when captured; 0: 10 MiB. Streams are not capped */
-    int64_t timeout_ms;  /* the command's limit; 0: the instance's default */
+    uint64_t max_output; /* bytes kept per stream when captured; 0: as configured, 10 MiB. Streams are not capped */
+    int64_t timeout_ms;  /* the command's limit; 0: the instance's default, none with a terminal */
     const void *input;   /* stdin as bytes, or IN_FD, or in_read; none of them: end of file at once */
     size_t input_len;
     int32_t in_fd;
@@ -410,9 +410,9 @@ struct sbx_transfer_options {
     uint64_t offset;   /* read: the first byte */
     uint64_t limit;    /* read: at most so many bytes; 0: all */
     uint64_t max_size; /* read: a larger file is refused before anything is sent; 0: 100 MiB when captured, else none */
-    const void *data;  /* write: bytes; or fd; or in_read */
+    const void *data;  /* write: bytes; or fd; or in_read; none of them: an empty file */
     size_t data_len;
-    int32_t fd; /* read: written to it; write: read from it to its end; used when data and the callbacks are NULL */
+    int32_t fd; /* with SBX_TRANSFER_FD. Read: written to it; write: read from it to its end */
     uint32_t reserved1;
     void *user_data;
     int64_t (*in_read)(void *user, void *buf, size_t cap);
