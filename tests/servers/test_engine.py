@@ -59,7 +59,7 @@ class Creating(engine_double.TestCase):
         self.fault(do="reply", method="GET", path="/containers/sbx-*/json", status=500, times=0)
         done = self.refused("create", "--name", "sbx-mine", "--json")
         self.assertEqual(done.json["error"]["code"], "unknown", done)
-        self.assertEqual(done.json["error"]["resource_id"], "docker/sbx-mine", done)
+        self.assertEqual(done.json["error"]["resource_id"], "d/sbx-mine", done)
 
     def test_a_create_that_gets_no_reply_in_time_is_found_and_swept(self):
         self.fault(do="hang", when="after", path="/containers/create")
