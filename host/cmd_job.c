@@ -277,8 +277,9 @@ static ssize_t read_input(struct cmd *c, sbx_sandbox *box, void *chunk, int *cod
 static int job_feed(struct cmd *c, sbx_sandbox *box)
 {
     struct sbx_error error = SBX_INIT(error);
+    struct sbx_job job = SBX_INIT(job);
     char chunk[FEED_CHUNK];
-    int code = EXIT_FINE;
+    int code = EXIT_FINE, is_told = 0;
     ssize_t n;
     do {
         uint32_t eof;
@@ -288,7 +289,11 @@ static int job_feed(struct cmd *c, sbx_sandbox *box)
         eof = n == 0 && cmd_has(c, OPT_EOF);
         if ((n > 0 || eof) && sbx_job_feed(box, c->args[2], chunk, (size_t)n, eof, &c->call, &error) != SBX_OK)
             return cmd_fail_inside(c, box, &error);
+        is_told |= n > 0 || eof;
     } while (n > 0);
+    /* Nothing at all was fed, which is done only where there is such a job. */
+    if (!is_told && sbx_job_info(box, c->args[2], &c->call, &job, &error) != SBX_OK)
+        return cmd_fail_inside(c, box, &error);
     return print_done(c, box, c->args[2]);
 }
 

@@ -94,6 +94,8 @@ a_job_is_fed_signalled_killed_and_forgotten() {
     json_is "\"$JOB\"" job
     try 125 sbx job info "$BOX" "$JOB"
     errors_with "no such job '$JOB'"
+    try 125 sbx job feed "$BOX" "$JOB" # of nothing
+    errors_with "no such job '$JOB'"
 }
 
 logs_begin_anywhere_and_follow_to_the_end() {
