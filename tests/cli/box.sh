@@ -286,6 +286,37 @@ doctor_proves_that_a_sandbox_works() {
     grep -qF "$T/my.ini:2" "$T/out" || fail "the line is not named"
 }
 
+what_is_configured_for_all_holds() {
+    printf '[sbx]\nlifetime = 90s\ncapture_limit = 5\n[provider local]\nplugin = local\n' >"$T/my.ini"
+    new_box --config "$T/my.ini"
+    try 0 sbx inspect --json "$BOX"
+    [ $((($(json sandboxes 0 expires_ms) - $(json sandboxes 0 created_ms) + 500) / 1000)) = 90 ] || fail "not 90 seconds"
+    try 0 sbx exec --config "$T/my.ini" --json "$BOX" echo 123456789
+    json_is '"12345"' stdout
+    json_is 10 stdout_bytes
+    json_is true flags stdout_truncated
+    try 0 sbx exec --config "$T/my.ini" --json --max-output 7 "$BOX" echo 123456789
+    json_is '"1234567"' stdout
+    try 0 sbx exec --config "$T/my.ini" "$BOX" echo 123456789
+    output 123456789
+    new_box --config "$T/my.ini" --lifetime 1h
+    try 0 sbx inspect --json "$BOX"
+    [ $((($(json sandboxes 0 expires_ms) - $(json sandboxes 0 created_ms) + 500) / 1000)) = 3600 ] || fail "not an hour"
+}
+
+an_output_that_somebody_still_holds_is_noted() {
+    new_box
+    try 0 sbx exec "$BOX" sh -c 'sleep 300 & echo x'
+    output x
+    errors "sbxctl: exec $BOX: output may be incomplete: a process that the command left behind still held it"
+    try 0 sbx exec -q "$BOX" sh -c 'sleep 300 & echo x'
+    no_errors
+    try 0 sbx exec -q --json "$BOX" sh -c 'sleep 300 & echo x'
+    json_is true flags output_incomplete
+    try 0 sbx exec "$BOX" sh -c 'sleep 300 >/dev/null 2>&1 & echo x'
+    no_errors
+}
+
 verbose_tells_each_call_and_quiet_none() {
     new_box
     try 0 sbx --verbose exec "$BOX" -- true
