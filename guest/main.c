@@ -126,7 +126,7 @@ static int parse(int argc, char **argv, struct arguments *a)
         int known = take_value(a, argv[i], i + 1 < argc ? argv[i + 1] : "");
         if (known == 1)
             return usage("unknown option", argv[i]);
-        if (known != 0)
+        if (known != 0 || i + 1 == argc)
             return usage("bad value of", argv[i]);
         i++;
     }

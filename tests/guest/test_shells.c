@@ -348,6 +348,25 @@ static void closing_kills_the_shell_and_its_tree(void **state)
     client_close(c);
 }
 
+static void the_guest_holds_no_more_than_64_shells(void **state)
+{
+    struct client *c = client_open(GUESTS[0]);
+    char name[16];
+    struct answer a;
+    (void)state;
+    for (int i = 0; i < 64; i++) {
+        (void)snprintf(name, sizeof name, "s%d", i);
+        expect(c, name, "true", 0, "");
+    }
+    client_wait(c, ask(c, "more", "true", 0), NULL, 0, &a);
+    assert_int_equal(a.status, SBX_E_QUOTA);
+    answer_finish(&a);
+    expect(c, "s0", "true", 0, "");
+    assert_int_equal(tell_close(c, "s9"), SBX_OK);
+    expect(c, "more", "true", 0, "");
+    client_close(c);
+}
+
 static void a_shell_is_started_once_with_what_the_first_request_says(void **state)
 {
     struct client *c = client_open(GUESTS[0]);
@@ -424,6 +443,7 @@ int main(int argc, char **argv)
         UNIT_TEST(an_interrupt_ends_the_command_and_the_shell_answers_the_next),
         UNIT_TEST(what_runs_on_between_commands_does_not_mix_in),
         UNIT_TEST(closing_kills_the_shell_and_its_tree),
+        UNIT_TEST(the_guest_holds_no_more_than_64_shells),
         UNIT_TEST(a_shell_is_started_once_with_what_the_first_request_says),
         UNIT_TEST(merged_output_keeps_its_order),
         UNIT_TEST(a_lost_connection_ends_the_command),
