@@ -520,3 +520,15 @@ void http_put_escaped(struct buf *to, const char *text)
         (void)buf_format(to, plain ? "%c" : "%%%02X", *p);
     }
 }
+
+int http_is_loopback(const char *host, size_t len)
+{
+    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+    const char *end = memrchr(host, ':', len);
+    if (end != NULL && memchr(end, ']', len - (size_t)(end - host)) == NULL)
+        len = (size_t)(end - host);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strlen(names[i]) == len && strncasecmp(names[i], host, len) == 0)
+            return 1;
+    return 0;
+}

@@ -90,5 +90,7 @@ void http_tunnel_close(struct http_tunnel *tunnel);
 
 /* Appends a text as a part of a path or query: all but letters, digits and "-._~" as %XX. */
 void http_put_escaped(struct buf *to, const char *text);
+/* Whether HOST[:PORT] of so many bytes is this machine alone, where what is sent needs no TLS to stay private. */
+int http_is_loopback(const char *host, size_t len);
 
 #endif /* SBX_COMMON_HTTP_H */

@@ -70,6 +70,12 @@ const char *json_text(const struct cJSON *at, const char *key)
     return json_value(json_member(at, key));
 }
 
+void json_wipe_text(const char *text)
+{
+    if (text != NULL)
+        explicit_bzero((char *)(uintptr_t)text, strlen(text));
+}
+
 int64_t json_integer(const struct cJSON *at, const char *key, int64_t fallback)
 {
     const double most = 9007199254740992.0;

@@ -21,6 +21,8 @@ void json_finish(struct cJSON **json);
 const struct cJSON *json_member(const struct cJSON *at, const char *key);
 /* NULL: absent, or no text. */
 const char *json_text(const struct cJSON *at, const char *key);
+/* Overwrites a secret that json_text gave, which the object's end would leave in memory; NULL is ignored. */
+void json_wipe_text(const char *text);
 /* A whole number within ±2^53; `fallback`: absent, or no such thing. */
 int64_t json_integer(const struct cJSON *at, const char *key, int64_t fallback);
 /* 1 for true alone. */

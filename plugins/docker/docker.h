@@ -25,6 +25,8 @@ struct settings {
     char *cert;
     char *key;
     int no_verify;
+    int is_private;      /* what is sent to the daemon, nobody else reads */
+    char *client_folder; /* with the Docker client's config.json; or NULL */
     char *image;
     char *guest; /* the guest's program */
     uint32_t guest_use;

@@ -115,6 +115,7 @@ sbx_status engine_run(struct engine *engine, struct sbx_call *call, const struct
                                       .path = path.data,
                                       .body = request->body,
                                       .body_len = request->body != NULL ? strlen(request->body) : 0,
+                                      .header = request->header,
                                       .reply_limit = request->reply_limit,
                                       .upload = request->upload,
                                       .body_fd = request->body_fd,

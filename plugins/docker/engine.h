@@ -25,6 +25,7 @@ struct engine_request {
     const char *body;   /* JSON, or NULL */
     int body_fd;        /* with `upload`: a file that is sent instead, whole */
     int upload;
+    const char *header; /* one more line, or NULL */
     size_t reply_limit; /* 0: 1 MiB */
     int (*piece)(void *user, const void *data, size_t len);
     void *user;

@@ -4,6 +4,7 @@
  * 200. How far it is goes to the host's log.
  */
 #include "plugins/docker/create.h"
+#include "plugins/docker/registry.h"
 
 enum { LINE_LIMIT = 64 * 1024, MESSAGE_SIZE = 400, LAYERS_MAX = 128, LAYER_ID_SIZE = 16, TELL_MS = 2000 };
 
@@ -21,6 +22,7 @@ struct pulling {
     struct layer layers[LAYERS_MAX]; /* more than a daemon takes; what is beyond is not counted */
     unsigned layer_count;
     int64_t told_ns;
+    struct registry_login login;
 };
 
 static void tell(const struct pulling *p, const char *message)
@@ -126,14 +128,30 @@ static void put_reference(struct buf *path, const char *image)
     http_put_escaped(path, has_tag ? colon + 1 : "latest");
 }
 
-/* What a registry says to who has no credentials; some say that there is no such image. */
-static const char *hint(const char *reason)
+/* What a registry says to who has no credentials, or the wrong ones; some say that there is no such image. */
+static int is_denial(const char *reason)
 {
     static const char *const words[] = {"denied", "unauthorized", "authentication required", "no basic auth"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcasestr(reason, words[i]) != NULL)
-            return "; it is pulled without credentials: where some are needed, `docker pull` it first";
-    return "";
+            return 1;
+    return 0;
+}
+
+static sbx_status fail_pull(struct sbx_call *call, sbx_status status, const struct pulling *p, const char *reason)
+{
+    return call_fail(call, status, "create: image '%s' cannot be pulled: %s%s", p->image, reason,
+                     is_denial(reason) ? p->login.note : "");
+}
+
+static void find_login(const struct sbx_backend *b, struct pulling *p)
+{
+    registry_find_login(b->settings.client_folder, p->image, &p->login);
+    if (b->settings.is_private || p->login.header.len == 0)
+        return;
+    registry_finish(&p->login);
+    (void)snprintf(p->login.note, sizeof p->login.note,
+                   "; credentials are not sent to a daemon on another machine without TLS");
 }
 
 static void tell_begin(struct pulling *p)
@@ -152,10 +170,15 @@ sbx_status pull_image(struct sbx_backend *b, struct sbx_call *call, const char *
     put_reference(&path, image);
     if (path.failed != 0)
         return call_fail(call, SBX_E_INVALID, "create: image '%s': the name is too long", image);
+    find_login(b, &p);
     tell_begin(&p);
     buf_init(&p.line, LINE_LIMIT);
-    const struct engine_request request = {
-        .what = "create", .method = "POST", .path = path.data, .piece = take_piece, .user = &p};
+    const struct engine_request request = {.what = "create",
+                                           .method = "POST",
+                                           .path = path.data,
+                                           .header = p.login.header.len > 0 ? p.login.header.data : NULL,
+                                           .piece = take_piece,
+                                           .user = &p};
     struct sbx_error error;
     struct sbx_call inner;
     call_shadow(&inner, &error, call);
@@ -163,14 +186,13 @@ sbx_status pull_image(struct sbx_backend *b, struct sbx_call *call, const char *
     if (status == SBX_OK)
         take_line(&p);
     buf_finish(&p.line);
+    registry_finish(&p.login);
     if (status == SBX_OK && p.failure[0] != '\0')
-        return call_fail(call, SBX_E_NOT_FOUND, "create: image '%s' cannot be pulled: %s%s", image, p.failure,
-                         hint(p.failure));
-    if (status == SBX_E_FAILED || status == SBX_E_NOT_FOUND)
-        return call_fail(call, status, "create: image '%s' cannot be pulled: %s%s", image, error.message,
-                         hint(error.message));
+        return fail_pull(call, SBX_E_NOT_FOUND, &p, p.failure);
+    if (status == SBX_E_FAILED || status == SBX_E_NOT_FOUND || status == SBX_E_AUTH)
+        return fail_pull(call, status, &p, error.message);
     if (status == SBX_E_UNKNOWN) /* a pull that goes on without us does no harm */
-        return call_fail(call, SBX_E_UNAVAILABLE, "create: image '%s' cannot be pulled: %s", image, error.message);
+        return fail_pull(call, SBX_E_UNAVAILABLE, &p, error.message);
     if (status != SBX_OK)
         call_pass_error(call, &error);
     return status;

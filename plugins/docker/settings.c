@@ -13,6 +13,8 @@ const struct sbx_config_key *const settings_keys[] = {
     CONFIG_KEY("tls_verify", SBX_KEY_BOOL, 0, "yes", "check the daemon's certificate; no is for tests alone"),
     CONFIG_KEY("image", SBX_KEY_STRING, 0, NULL, "image of sandboxes made without one; default $SANDBOX_IMAGE"),
     CONFIG_KEY("pull", SBX_KEY_STRING, 0, "missing", "when the daemon pulls an image: missing, never or always"),
+    CONFIG_KEY("docker_config", SBX_KEY_PATH, 0, NULL,
+               "folder with the Docker client's config.json, for registries; default $DOCKER_CONFIG, ~/.docker"),
     CONFIG_KEY("guest", SBX_KEY_STRING, 0, "auto", "auto, always or never; or the path of the sbx-guest program"),
     CONFIG_KEY("network", SBX_KEY_STRING, 0, "none", "none (loopback only) or full"),
     CONFIG_KEY("network_name", SBX_KEY_STRING, 0, "bridge", "the daemon's network for sandboxes with a network"),
@@ -63,7 +65,8 @@ static char *file_below(const char *folder, const char *name)
     return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
-static char *home_certificates(void)
+/* NULL also without memory. */
+static char *client_folder(void)
 {
     const char *home = environment("HOME");
     return home == NULL ? NULL : file_below(home, ".docker");
@@ -95,7 +98,7 @@ static sbx_status take_tls(struct settings *s, const struct sbx_open_args *args,
     if (!*is_tls)
         return SBX_OK;
     if (folder == NULL) {
-        at_home = home_certificates();
+        at_home = client_folder();
         folder = at_home;
     }
     s->no_verify = !config_get_bool(args, "tls_verify", 1);
@@ -147,6 +150,17 @@ static sbx_status take_host(struct settings *s, const struct sbx_open_args *args
     return call_fail(call, SBX_E_CONFIG, "host: '%s' is neither unix:///path nor tcp://host:port", host);
 }
 
+/* Without a folder images are pulled as by anybody. */
+static void take_client(struct settings *s, const struct sbx_open_args *args)
+{
+    const char *folder = config_get(args, "docker_config");
+    if (folder == NULL)
+        folder = environment("DOCKER_CONFIG");
+    s->client_folder = folder != NULL ? strdup(folder) : client_folder();
+    s->is_private = s->socket != NULL || starts(s->base, "https://") ||
+                    http_is_loopback(s->base + sizeof "http://" - 1, strlen(s->base) - (sizeof "http://" - 1));
+}
+
 /* --- everything -------------------------------------------------------------------------------------------------- */
 
 static sbx_status take_numbers(struct settings *s, const struct sbx_open_args *args, struct sbx_call *call)
@@ -182,6 +196,7 @@ sbx_status settings_init(struct settings *s, const struct sbx_open_args *args, c
         status = take_host(s, args, call);
     if (status != SBX_OK)
         return status;
+    take_client(s, args);
     const char *guest = config_get(args, "guest");
     s->guest = guest_find(guest != NULL && guest[0] == '/' ? guest : NULL);
     if (copy(args, "image", environment("SANDBOX_IMAGE"), &s->image) != 0 ||
@@ -196,8 +211,8 @@ sbx_status settings_init(struct settings *s, const struct sbx_open_args *args, c
 
 void settings_finish(struct settings *s)
 {
-    char *const texts[] = {s->socket, s->base,    s->ca,           s->cert,        s->key,    s->image,
-                           s->guest,  s->workdir, s->network_name, s->runtime_dir, s->runtime};
+    char *const texts[] = {s->socket, s->base,    s->ca,           s->cert,        s->key,     s->image,
+                           s->guest,  s->workdir, s->network_name, s->runtime_dir, s->runtime, s->client_folder};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     config_free_paths(s->bind_ro);

@@ -14,12 +14,6 @@ static int is_host(const char *text)
     return len > 0 && len < 256 && text[len] == '\0' && text[0] != '-';
 }
 
-static void wipe(const char *secret)
-{
-    if (secret != NULL)
-        explicit_bzero((char *)(uintptr_t)secret, strlen(secret));
-}
-
 static sbx_status create_key(struct sbx_handle *h, struct sbx_call *call, const struct sbx_ssh_sink *out)
 {
     CLEANUP_JSON struct cJSON *json = NULL;
@@ -34,7 +28,7 @@ static sbx_status create_key(struct sbx_handle *h, struct sbx_call *call, const 
     const char *url = json_text(json, "url"), *user = json_text(json, "ssh_user");
     const char *pem = json_text(json, "ssh_private_key");
     if (url == NULL || !is_host(url) || user == NULL || !id_is_valid(user) || user[0] == '-' || pem == NULL) {
-        wipe(pem);
+        json_wipe_text(pem);
         return call_fail(call, SBX_E_PROTOCOL, "ssh: the answer is no key");
     }
     (void)snprintf(proxy, sizeof proxy,
@@ -42,7 +36,7 @@ static sbx_status create_key(struct sbx_handle *h, struct sbx_call *call, const 
     const struct sbx_ssh_key key = {
         .size = sizeof key, .port = 22, .host = url, .user = user, .private_key_pem = pem, .proxy_command = proxy};
     int stop = sink.item(sink.user, &key);
-    wipe(pem);
+    json_wipe_text(pem);
     return stop == 0 ? SBX_OK : call_fail(call, SBX_E_STOPPED, "ssh: stopped by the caller");
 }
 
@@ -75,7 +69,7 @@ static sbx_status report(struct sbx_handle *h, struct sbx_call *call, const stru
     const struct sbx_tunnel item = {
         .size = sizeof item, .port = port, .id = id, .url = url, .token = json_text(tunnel, "auth_token")};
     int stop = sink.item(sink.user, &item);
-    wipe(item.token);
+    json_wipe_text(item.token);
     return stop == 0 ? SBX_OK : call_fail(call, SBX_E_STOPPED, "tunnel: stopped by the caller");
 }
 

@@ -55,18 +55,6 @@ static sbx_status take_key(const struct sbx_open_args *args, char **key, struct 
     return *key == NULL ? no_memory(call) : SBX_OK;
 }
 
-static int is_loopback(const char *host, size_t len)
-{
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    const char *end = memrchr(host, ':', len);
-    if (end != NULL && memchr(end, ']', len - (size_t)(end - host)) == NULL)
-        len = (size_t)(end - host);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strlen(names[i]) == len && strncasecmp(names[i], host, len) == 0)
-            return 1;
-    return 0;
-}
-
 /* The key must not travel in the clear. */
 static sbx_status take_base(struct settings *s, const struct sbx_open_args *args, struct sbx_call *call)
 {
@@ -78,7 +66,7 @@ static sbx_status take_base(struct settings *s, const struct sbx_open_args *args
     size_t len = strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]");
     if ((!is_tls && !is_plain) || len == 0 || len > 255 || host[len + (host[len] == '/')] != '\0')
         return call_fail(call, SBX_E_CONFIG, "base_url: '%s' is no https://HOST[:PORT]", url);
-    if (!is_tls && !is_loopback(host, len))
+    if (!is_tls && !http_is_loopback(host, len))
         return call_fail(call, SBX_E_CONFIG, "base_url: '%s' would send the key in the clear; use https", url);
     if (asprintf(&s->base, "%s://%.*s", is_tls ? "https" : "http", (int)len, host) < 0)
         s->base = NULL;

@@ -2,11 +2,13 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -31,6 +33,41 @@ class Local(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
+
+
+class Relay:
+    """A TCP port in front of a unix socket."""
+    def __init__(self, host, path):
+        self.path, self.ends = path, []
+        self.listener = socket.create_server((host, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near = self.listener.accept()[0]
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            far.connect(self.path)
+            self.ends += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self.carry, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def carry(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def end(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for one in [self.listener, *self.ends]:
+            one.close()
 
 
 class Outcome:
@@ -106,9 +143,16 @@ class TestCase(unittest.TestCase):
 
     # --- sbxctl ---
 
+    def configure(self, pattern, line):
+        with open(self.config, encoding="utf-8") as ini:
+            text = re.sub(pattern, line, ini.read())
+        with open(self.config, "w", encoding="utf-8") as ini:
+            ini.write(text)
+
     def environment(self):
         return {"SBX_CONFIG": self.config, "XDG_RUNTIME_DIR": self.folder + "/run",
-                "XDG_STATE_HOME": self.folder + "/state", "XDG_CONFIG_HOME": self.folder + "/config"}
+                "XDG_STATE_HOME": self.folder + "/state", "XDG_CONFIG_HOME": self.folder + "/config",
+                "DOCKER_CONFIG": self.folder + "/client"}
 
     def sbx(self, *words, stdin=None, patience=60):
         env = {**os.environ, **self.environment()}

@@ -1,7 +1,7 @@
 """The docker provider against a daemon that lies, stalls and breaks off: never a false success, and each call ends in time."""
+import base64
 import json
 import os
-import re
 import subprocess
 import sys
 import unittest
@@ -129,24 +129,15 @@ class Creating(engine_double.TestCase):
             self.fault(do="reply", path="/containers/json", status=200, body=body)
             self.refused("ls", "--provider", "d")
 
-    def pull(self, when):
-        with open(self.config, encoding="utf-8") as ini:
-            text = re.sub("pull = .*", f"pull = {when}", ini.read())
-        with open(self.config, "w", encoding="utf-8") as ini:
-            ini.write(text)
-
     def test_an_image_that_is_there_is_pulled_where_that_is_asked_for_alone(self):
         for word, count in (("never", 0), ("missing", 0), ("always", 1)):
-            self.pull(word)
+            self.configure("pull = .*", f"pull = {word}")
             self.ok("create")
             self.assertEqual(len([one for one in self.log() if "/images/create" in one["path"]]), count, word)
 
     def test_a_pull_tells_how_far_it_is(self):
-        self.pull("missing")
-        with open(self.config, encoding="utf-8") as ini:
-            text = ini.read().replace("[sbx]\n", "[sbx]\nlog_level = info\n")
-        with open(self.config, "w", encoding="utf-8") as ini:
-            ini.write(text)
+        self.configure("pull = .*", "pull = missing")
+        self.configure("default = d", "default = d\nlog_level = info")
         self.fault(do="trickle", path="/images/create", bytes=400, seconds=0.6)
         done = self.sbx("create", "--image", "other:3")
         self.assertEqual(done.code, 0, done)
@@ -161,7 +152,7 @@ class Creating(engine_double.TestCase):
         self.assertEqual((done.code, done.err), (0, ""), done)
 
     def test_a_pull_that_fails_at_its_end_is_told(self):
-        self.pull("missing")
+        self.configure("pull = .*", "pull = missing")
         self.fault(do="reply", path="/images/create", status=200,
                    body='{"status":"Pulling"}\r\n' + "x" * 200000 + '\r\n{"error":"manifest unknown"}')
         done = self.refused("create", "--image", "other:1")
@@ -178,6 +169,87 @@ class Creating(engine_double.TestCase):
         self.late("create", "--image", "other:2")
         self.fault(do="trickle", path="/images/create", bytes=1)
         self.ok("create", "--image", "another:2")
+
+
+class Logins(engine_double.TestCase):
+    """What `docker login` has kept goes to the daemon with a pull from that registry, and nowhere else."""
+    DENIED = "pull access denied, repository does not exist or may require 'docker login'"
+
+    def setUp(self):
+        super().setUp()
+        self.configure("pull = .*", "pull = missing")
+        os.mkdir(self.folder + "/client", 0o700)
+
+    def keep(self, config):
+        with open(self.folder + "/client/config.json", "w", encoding="utf-8") as file:
+            file.write(config if isinstance(config, str) else json.dumps(config))
+
+    def sent(self):
+        """The login of the last pull, None when there was none with it."""
+        line = [one for one in self.log() if one["path"] == "/images/create"][-1]["registry_auth"]
+        self.assertNotIn("+", line or "")
+        self.assertNotIn("/", line or "")
+        return None if line is None else json.loads(base64.urlsafe_b64decode(line))
+
+    def test_a_login_goes_to_its_own_registry_alone(self):
+        password = 'p:"\\\u00fb\u00ff~~~???>>>'
+        pair = base64.b64encode(f"somebody:{password}".encode()).decode()
+        self.keep({"auths": {"other.example": {"auth": base64.b64encode(b"x:y").decode()},
+                             "https://registry.example:5000/v2/": {"auth": pair},
+                             "https://index.docker.io/v1/": {"auth": "aHVidXNlcjpodWJwYXNz"},
+                             "token.example": {"auth": base64.b64encode(b"<token>:").decode(), "identitytoken": "tok"}}})
+        done = self.ok("create", "--verbose", "--image", "registry.example:5000/a/b:1")
+        self.assertEqual(self.sent(), {"username": "somebody", "password": password,
+                                       "serveraddress": "registry.example:5000"})
+        self.assertNotIn(pair, done.err)
+        self.assertNotIn("somebody", done.err)
+        for image, user in (("a/b:1", "hubuser"), ("b:1", "hubuser"), ("docker.io/a/c:1", "hubuser"), ("other.example/a:1", "x"),
+                            ("token.example/a:1", "<token>"), ("registry.example/a:1", None), ("localhost/a:1", None)):
+            self.ok("create", "--image", image)
+            login = self.sent()
+            self.assertEqual(login and login["username"], user, image)
+            self.assertEqual(login and login.get("identitytoken"), "tok" if user == "<token>" else None, image)
+
+    def test_a_denied_pull_says_which_login_it_had(self):
+        helped = {"auths": {"r.example": {}}, "credHelpers": {"r.example": "vault"}}
+        kept = {"auths": {"r.example": {"auth": "YTpodXNo"}}}
+        for config, words in ((None, "has no credentials for r.example: `docker login`"), (helped, "the helper 'vault'"),
+                              ({"credsStore": "desktop"}, "the helper 'desktop'"), ("{", "it is no JSON"),
+                              ({"auths": {"r.example": {"auth": "%%%"}}}, "has no credentials"),
+                              ({"auths": [], "credHelpers": 7}, "has no credentials"), (kept, "r.example were sent")):
+            if config is not None:
+                self.keep(config)
+            for status in (401, 404, 500):
+                self.fault(do="reply", path="/images/create", status=status, message=self.DENIED)
+                done = self.refused("create", "--image", "r.example/a:1")
+                self.assertIn(words, done.err)
+                self.assertNotIn("YTpodXNo", done.err)
+                self.assertNotIn("hush", done.err)
+            self.assertEqual(self.sent() is not None, config is kept)
+            self.ok("create", "--image", "r.example/for-all:1")
+
+    def test_a_file_of_somebody_else_is_not_believed(self):
+        self.keep({"auths": {"r.example": {"auth": "YTpodXNo"}}})
+        os.chown(self.folder + "/client/config.json", 65534, 65534)
+        self.fault(do="reply", path="/images/create", status=404, message=self.DENIED)
+        done = self.refused("create", "--image", "r.example/a:1")
+        self.assertIn("cannot be used: ", done.err)
+        self.assertIsNone(self.sent())
+        os.remove(self.folder + "/client/config.json")
+        os.mkfifo(self.folder + "/client/config.json")
+        self.ok("create", "--image", "r.example/b:1")
+        self.assertIsNone(self.sent())
+
+    def test_no_login_travels_in_the_clear(self):
+        self.keep({"auths": {"r.example": {"auth": "YTpodXNo"}}})
+        for host, is_sent in (("127.0.0.1", True), ("127.0.0.2", False)):  # the second is as good as any other machine
+            relay = engine_double.Relay(host, self.socket)
+            self.addCleanup(relay.end)
+            self.configure("host = .*", f"host = tcp://{host}:{relay.port}")
+            self.fault(do="reply", path="/images/create", status=404, message=self.DENIED)
+            done = self.refused("create", "--image", "r.example/a:1")
+            self.assertEqual(self.sent() is not None, is_sent, done)
+            self.assertEqual("without TLS" in done.err, not is_sent, done)
 
 
 class Bounds(engine_double.TestCase):

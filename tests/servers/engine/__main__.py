@@ -32,7 +32,8 @@ class Double:
                     continue
                 with self.lock:
                     self.log.append({"method": request.method, "path": request.path, "version": request.version,
-                                     "connection": number})
+                                     "connection": number,
+                                     "registry_auth": request.headers.get("x-registry-auth")})
                 self.reply(connection, request, self.rules.take(request.method, request.path))
         except Hangup:
             pass
