@@ -151,7 +151,7 @@ static void find_login(const struct sbx_backend *b, struct pulling *p)
         return;
     registry_finish(&p->login);
     (void)snprintf(p->login.note, sizeof p->login.note,
-                   "; credentials are not sent to a daemon on another machine without TLS");
+                   "; credentials are not sent to a daemon on another machine without TLS that is checked");
 }
 
 static void tell_begin(struct pulling *p)

@@ -157,7 +157,7 @@ static void take_client(struct settings *s, const struct sbx_open_args *args)
     if (folder == NULL)
         folder = environment("DOCKER_CONFIG");
     s->client_folder = folder != NULL ? strdup(folder) : client_folder();
-    s->is_private = s->socket != NULL || starts(s->base, "https://") ||
+    s->is_private = s->socket != NULL || (starts(s->base, "https://") && !s->no_verify) ||
                     http_is_loopback(s->base + sizeof "http://" - 1, strlen(s->base) - (sizeof "http://" - 1));
 }
 
