@@ -37,12 +37,16 @@ static void row(struct table *t, const char *key, const char *value)
     table_cell(t, value);
 }
 
-/* The command that opens a shell in the sandbox; empty when it does not run. */
-static void connect_line(const struct sbx_info *info, char *out, size_t size)
+/* The command that opens a shell in the sandbox; empty when it does not run, or has nothing of the kind. */
+static void connect_line(const struct inspection *s, const struct sbx_info *info, char *out, size_t size)
 {
     out[0] = 0;
-    if (info->state == SBX_STATE_RUNNING)
+    if (info->state != SBX_STATE_RUNNING)
+        return;
+    if (sbx_support(s->box, "sbx.tty/1") != SBX_SUPPORT_NONE)
         (void)snprintf(out, size, "sbxctl exec -it %s -- sh", info->id);
+    else if (sbx_support(s->box, "sbx.shell/1") != SBX_SUPPORT_NONE)
+        (void)snprintf(out, size, "sbxctl shell %s", info->id);
 }
 
 static void report_rows(struct inspection *s, const struct sbx_info *info)
@@ -57,7 +61,7 @@ static void report_rows(struct inspection *s, const struct sbx_info *info)
     row(&s->table, "created", text);
     time_text(info->expires_ms, text, sizeof text);
     row(&s->table, "expires", text);
-    connect_line(info, connect, sizeof connect);
+    connect_line(s, info, connect, sizeof connect);
     row(&s->table, "connect", connect);
     for (size_t i = 0; i < info->metadata.count; i++) {
         char key[SBX_ID_SIZE + 8];
@@ -82,7 +86,7 @@ static void report(void *user, const struct sbx_info *info)
         return;
     }
     char connect[SBX_ID_SIZE + 64];
-    connect_line(info, connect, sizeof connect);
+    connect_line(s, info, connect, sizeof connect);
     struct cJSON *item = json_push_object(&s->json, s->items);
     json_text(&s->json, item, "id", info->id);
     json_text(&s->json, item, "name", info->name);

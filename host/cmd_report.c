@@ -133,7 +133,7 @@ void cmd_note(const struct cmd *c, const char *subject, const char *format, ...)
 /* The message without the library's own "VERB SUBJECT: ", which the line has already. */
 static const char *without_prefix(const char *message, const char *subject)
 {
-    size_t verb = strspn(message, "abcdefghijklmnopqrstuvwxyz_");
+    size_t verb = strspn(message, "abcdefghijklmnopqrstuvwxyz_-");
     size_t length = subject == NULL ? 0 : strlen(subject);
     if (length == 0 || verb == 0 || message[verb] != ' ' || strncmp(message + verb + 1, subject, length) != 0)
         return message;

@@ -181,6 +181,7 @@ inspect_shows_everything() {
     try 0 sbx inspect --json "$BOX" "$BOX"
     json_is "\"$BOX\"" sandboxes 1 id
     json_is '"b"' sandboxes 0 metadata a
+    json_is "\"sbxctl exec -it $BOX -- sh\"" sandboxes 0 connect
     sbx providers --json --config "$T/no.ini" >"$T/providers" || fail "providers"
     python3 - "$T/out" "$T/providers" <<'END' || fail "inspect leaves capabilities out"
 import json, sys

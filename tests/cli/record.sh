@@ -52,6 +52,9 @@ what_cannot_be_replayed_is_refused_by_name() {
     id=$(sbx create) || fail "create"
     try 125 sbx tunnel "$id" 8080
     errors_with sbx.dial/1
+    try 0 sbx inspect --json "$id"
+    json_is '"none"' sandboxes 0 capabilities sbx.tty/1
+    json_is "\"sbxctl shell $id\"" sandboxes 0 connect
     try 0 sbx rm "$id"
     replay
     id=$(sbx create) || fail "create from the recording"
@@ -124,8 +127,10 @@ faults_come_by_count_and_code() {
     try 125 sbx exec "$id" -- true
     errors_with "failed by the rule of a fault"
     try 125 sbx inspect "$id"
-    provider local 'fault = exec nth=2 error=unavailable'
+    provider local 'fault = exec nth=2 error=unavailable' 'fault = keep-alive error=quota'
     try 0 sbx exec "$id" -- true
+    try 125 sbx keep-alive "$id"
+    errors "sbxctl: keep-alive $id: failed by the rule of a fault"
 }
 
 a_cut_call_is_never_a_success() {
