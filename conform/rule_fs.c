@@ -104,8 +104,28 @@ static void change(struct run *run, sbx_status wanted, char what, const char *pa
     call_want(&c, call_end(&c, status), wanted);
 }
 
+/* A directory has the mode asked for, and one with content stays, in whatever words that is told. */
+static void modes_and_content(struct run *run)
+{
+    struct sbx_fs_ops ops;
+    struct call c = {.run = run, .deadline_ms = 20000};
+    extension_take(run, SBX_EXT_FS, &ops, sizeof ops);
+    call_begin(&c, "mkdir");
+    call_want(&c, call_end(&c, ops.mkdir(run->h, c.lent, lend_text(&c, "moded"), 0710, 0)), SBX_OK);
+    change(run, SBX_OK, 'm', "plain", NULL, 0);
+    step_says(run, run->h, "stat -c %a moded plain | tr '\\n' ' '", "710 755 ");
+    shell_ok(run, "echo > moded/inside");
+    call_begin(&c, "remove of a directory with content");
+    sbx_status status = call_end(&c, ops.remove(run->h, c.lent, lend_text(&c, "moded"), 0));
+    EXPECT(run, status < 0, "a directory with content was removed without SBX_FS_RECURSIVE");
+    shell_ok(run, "test -f moded/inside && rm moded/inside");
+    change(run, SBX_OK, 'r', "moded", NULL, 0);
+    change(run, SBX_OK, 'r', "plain", NULL, 0);
+}
+
 static void changes(struct run *run)
 {
+    modes_and_content(run);
     change(run, SBX_OK, 'm', "new", NULL, 0);
     change(run, SBX_E_EXISTS, 'm', "new", NULL, 0);
     change(run, SBX_OK, 'm', "new/a/b", NULL, SBX_FS_PARENTS);
@@ -115,6 +135,7 @@ static void changes(struct run *run)
     shell_ok(run, "echo > file && ln -s no-such dangling");
     change(run, SBX_E_NOT_DIR, 'm', "file/x", NULL, SBX_FS_PARENTS);
     change(run, SBX_OK, 'n', "file", "new/file", 0);
+    shell_ok(run, "test -f new/file");
     change(run, SBX_E_NOT_FOUND, 'n', "file", "other", 0);
     sbx_status refused = SBX_E_NOT_FOUND;
     change(run, refused, 'r', "no-such", NULL, 0);
