@@ -1,5 +1,6 @@
 #!/bin/bash
-# wrong.sh SBX-CONFORM PLUGIN RULE WORDS: the plugin fails that rule in these words, and sbx-conform says so by its code.
+# wrong.sh SBX-CONFORM PLUGIN RULE WORDS [KEY]: the plugin, with a folder as its root or with that line of configuration,
+# fails that rule in these words, and sbx-conform says so by its code.
 set -u
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
@@ -9,7 +10,9 @@ command -v bwrap >/dev/null || {
 }
 mkdir -m 700 "$folder/root"
 name=$(basename "$2" .so)
-printf '[provider %s]\nroot = %s\n' "$name" "$folder/root" >"$folder/sbx.ini"
+export XDG_RUNTIME_DIR=$folder/runtime XDG_STATE_HOME=$folder/state
+mkdir -m 700 "$folder/runtime" "$folder/state"
+printf '[provider %s]\n%s\n' "$name" "${5:-root = $folder/root}" >"$folder/sbx.ini"
 [ "$name" != logs-secret ] || printf 'token = s3cret-xyzzy\n' >>"$folder/sbx.ini"
 limit=20
 [ "$name" != hangs ] || limit=2
