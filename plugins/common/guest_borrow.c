@@ -115,6 +115,7 @@ static sbx_status borrow(struct guest_link *link, struct sbx_call *call, const s
 {
     for (;;) {
         (void)pthread_mutex_lock(&link->lock);
+        guest_link_claim(link);
         *out = join_kept(link, slot);
         if (*out != NULL) {
             (void)pthread_mutex_unlock(&link->lock);

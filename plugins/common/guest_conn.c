@@ -84,6 +84,16 @@ void guest_conn_close(struct guest_conn *conn)
     errno = saved;
 }
 
+void guest_conn_abandon(struct guest_conn *conn)
+{
+    if (conn == NULL)
+        return;
+    (void)close(conn->io.fd);
+    buf_finish(&conn->line);
+    if (!conn->hides)
+        free(conn);
+}
+
 /* --- bytes ---------------------------------------------------------------------------------------------------- */
 enum guest_input guest_conn_fill(struct guest_conn *conn)
 {

@@ -59,6 +59,7 @@ struct guest_link *guest_open(const struct guest_link_options *options)
     link->connect = options->connect;
     link->open = options->open;
     link->user = options->user;
+    link->owner = getpid();
     link->share = options->share == 0 ? 1 : options->share;
     if (link->share > GUEST_SHARE_MAX)
         link->share = GUEST_SHARE_MAX;
@@ -74,10 +75,29 @@ struct guest_link *guest_open(const struct guest_link_options *options)
     return link;
 }
 
+void guest_link_claim(struct guest_link *link)
+{
+    pid_t self = getpid();
+    if (link->owner == self)
+        return;
+    link->owner = self;
+    while (link->idle != NULL) {
+        struct guest_conn *conn = link->idle;
+        link->idle = conn->next;
+        guest_conn_abandon(conn);
+    }
+    guest_conn_abandon(link->greeted);
+    link->greeted = NULL;
+    link->idle_count = 0;
+    link->opening = 0; /* whoever did, and whoever waited for it, are threads of the parent */
+    link->waiters = NULL;
+}
+
 void guest_close(struct guest_link *link)
 {
     if (link == NULL)
         return;
+    guest_link_claim(link);
     while (link->idle != NULL) {
         struct guest_conn *conn = link->idle;
         link->idle = conn->next;

@@ -29,6 +29,7 @@ struct guest_link {
     uint32_t max_idle;
     uint32_t share;
     _Atomic uint32_t last_id;
+    pid_t owner;             /* the process whose connections these are: a forked copy makes its own */
     pthread_mutex_t lock;    /* guards what follows; taken before a connection's own */
     struct guest_conn *idle; /* idle ones; where connections are shared those in use, too */
     uint32_t idle_count;     /* that nobody uses */
@@ -37,6 +38,9 @@ struct guest_link {
     struct guest_conn *greeted; /* the answer is still to come */
 };
 
+/* In a copy of the process: lets go of its parent's connections without a word on them. Call it with the link locked.
+ */
+void guest_link_claim(struct guest_link *link);
 /* A connection of one's own or one to share, greeted and joined. */
 sbx_status guest_link_borrow(struct guest_link *link, struct sbx_call *call, struct guest_slot *slot,
                              struct guest_conn **out);

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MS INT64_C(1000000)
@@ -362,6 +363,40 @@ static void sixteen_threads_share_a_link(void **state)
     assert_int_equal(failures, 0);
 }
 
+/* How many of ROUNDS commands did not answer what they should. */
+static int count_wrong(const struct real_guest *g, int code)
+{
+    char line[32];
+    int wrong = 0;
+    (void)snprintf(line, sizeof line, "exit %d", code);
+    for (int i = 0; i < ROUNDS; i++) {
+        RUN run;
+        run_init(&run);
+        shell(&run, line);
+        wrong += run_on(&run, g->link) != SBX_OK || run.result.exit_code != code;
+    }
+    return wrong;
+}
+
+static void a_forked_process_and_its_parent_use_a_link_at_once(void **state)
+{
+    struct real_guest *g = *state;
+    int status = -1;
+    assert_int_equal(count_wrong(g, 1), 0); /* a connection is kept */
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int wrong = count_wrong(g, 2);
+        guest_close(g->link);
+        _exit(wrong);
+    }
+    int wrong = count_wrong(g, 3);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(wrong, 0);
+    assert_int_equal(count_wrong(g, 4), 0);
+}
+
 #define WITH_GUEST(name) cmocka_unit_test_setup_teardown(name, guest_setup, guest_teardown)
 
 int main(int argc, char **argv)
@@ -382,6 +417,7 @@ int main(int argc, char **argv)
         WITH_GUEST(shutdown_ends_the_guest),
         WITH_GUEST(a_terminal_is_one),
         WITH_GUEST(sixteen_threads_share_a_link),
+        WITH_GUEST(a_forked_process_and_its_parent_use_a_link_at_once),
     };
     return RUN_TESTS(tests, argc, argv);
 }
