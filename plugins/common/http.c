@@ -45,6 +45,7 @@ sbx_status http_open(const struct http_options *options, struct sbx_call *call, 
         free(http);
         return call_fail(call, SBX_E_NO_MEMORY, "open: no memory");
     }
+    http->owner = getpid();
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         (void)pthread_mutex_destroy(&http->lock);
         free(http);
@@ -70,10 +71,23 @@ void http_worker_destroy(struct worker *worker)
     free(worker);
 }
 
+/* In a forked copy of the process: the connections are its parent's. They are not even given back, since over TLS that
+ * would take leave in the parent's name. */
+static void claim(struct http *http)
+{
+    pid_t self = getpid();
+    if (http->owner == self)
+        return;
+    http->owner = self;
+    http->idle = NULL;
+    http->idle_count = 0;
+}
+
 void http_close(struct http *http)
 {
     if (http == NULL)
         return;
+    claim(http);
     while (http->idle != NULL) {
         struct worker *worker = http->idle;
         http->idle = worker->next;
@@ -126,6 +140,7 @@ struct worker *http_worker_make(void)
 struct worker *http_worker_borrow(struct http *http)
 {
     (void)pthread_mutex_lock(&http->lock);
+    claim(http);
     struct worker *worker = http->idle;
     if (worker != NULL) {
         http->idle = worker->next;

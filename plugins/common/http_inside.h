@@ -25,7 +25,8 @@ struct http {
     struct http_options options;
     char *texts[5]; /* what options point to */
     int is_tls;
-    pthread_mutex_t lock; /* guards the two below */
+    pthread_mutex_t lock; /* guards the three below */
+    pid_t owner;          /* the process whose connections the idle ones hold */
     struct worker *idle;
     uint32_t idle_count;
 };

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PLAIN "HTTP/1.1 200 OK\r\nApi-Version: 1.41 \r\nContent-Length: 5\r\n\r\nhello"
@@ -178,6 +179,30 @@ static void connections_are_close_on_exec(void **state)
     service_close(&s);
 }
 
+/* The service serves one connection at a time, which is the parent's: on one of its own the child waits. */
+static void a_forked_process_asks_on_a_connection_of_its_own(void **state)
+{
+    struct service s;
+    struct asking a;
+    int status = -1;
+    (void)state;
+    service_open(&s, PLAIN, strlen(PLAIN), 1);
+    asking_open(&a, s.path);
+    assert_int_equal(ask(&a, "GET"), SBX_OK);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        a.call.deadline_ns = clock_now_ns() + 300 * MS_NS;
+        _exit(ask(&a, "GET") == SBX_E_TIMEOUT ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(ask(&a, "GET"), SBX_OK);
+    assert_int_equal(s.requests, 2);
+    asking_close(&a);
+    service_close(&s);
+}
+
 static void parts_of_a_path_are_escaped(void **state)
 {
     struct buf text;
@@ -265,6 +290,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(connections_are_close_on_exec),
         cmocka_unit_test(an_upgraded_connection_is_a_stream_of_what_comes_behind_the_head),
         cmocka_unit_test(a_refused_upgrade_is_a_reply_and_a_cut_one_is_unknown),
+        cmocka_unit_test(a_forked_process_asks_on_a_connection_of_its_own),
         cmocka_unit_test(parts_of_a_path_are_escaped),
     };
     return RUN_TESTS(tests, argc, argv);
