@@ -118,6 +118,19 @@ static void connected(struct request *r)
     frame_finish(r->c);
 }
 
+/* A port that nobody listens at may be the very one that the kernel chose for our end: that end then meets itself, and
+ * keeps the port from whoever is about to listen there. It is let go of without a trace. */
+static int met_itself(int fd)
+{
+    struct sockaddr_in6 ours, theirs; /* the port is at the same place for both families */
+    socklen_t ours_size = sizeof ours, theirs_size = sizeof theirs;
+    if (getsockname(fd, (struct sockaddr *)&ours, &ours_size) != 0 ||
+        getpeername(fd, (struct sockaddr *)&theirs, &theirs_size) != 0 || ours.sin6_port != theirs.sin6_port)
+        return 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(const struct linger){.l_onoff = 1}, sizeof(struct linger));
+    return 1;
+}
+
 /* Whether the connection is there by now. */
 static void look(struct request *r)
 {
@@ -132,6 +145,8 @@ static void look(struct request *r)
     }
     if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
         error = errno;
+    if (error == 0 && met_itself(d->fd))
+        error = ECONNREFUSED;
     if (error != 0)
         next(r, error);
     else

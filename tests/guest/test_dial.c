@@ -3,9 +3,13 @@
  * test_dial.c - connections to ports of the loopback: both ways, each end on its own, refusals.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -174,6 +178,44 @@ static void cancel_closes_the_connection(void **state)
     client_close(c);
 }
 
+/* A network of this process's own, with one port for those who ask for none in particular. */
+static int own_network(uint16_t port)
+{
+    struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    char range[32];
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        return -1;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int up = fd >= 0 && ioctl(fd, SIOCSIFFLAGS, &lo) == 0;
+    (void)close(fd);
+    fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY | O_CLOEXEC);
+    int len = snprintf(range, sizeof range, "%u %u", (unsigned)port, (unsigned)port);
+    int set = fd >= 0 && write(fd, range, (size_t)len) == len;
+    (void)close(fd);
+    return up && set ? 0 : -1;
+}
+
+/* The last test: it leaves the network. */
+static void a_connection_does_not_meet_itself(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(40000)};
+    struct answer a;
+    (void)state;
+    if (own_network(40000) != 0)
+        skip_test("no network of our own can be had here");
+    struct client *c = client_open(NULL);
+    for (int i = 0; i < 3; i++) {
+        client_wait(c, ask(c, 40000), "x", 1, &a);
+        assert_int_equal(a.status, SBX_E_UNAVAILABLE);
+        answer_finish(&a);
+    }
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof at), 0); /* the port is free */
+    (void)close(fd);
+    client_close(c);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -182,6 +224,7 @@ int main(int argc, char **argv)
         UNIT_TEST(nobody_there_is_unavailable),
         UNIT_TEST(the_servers_end_is_told_before_ours),
         UNIT_TEST(cancel_closes_the_connection),
+        UNIT_TEST(a_connection_does_not_meet_itself),
     };
     return RUN_TESTS("dial", tests, argc, argv);
 }
