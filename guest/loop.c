@@ -21,7 +21,10 @@
 #include "guest/sleep.h"
 #include "guest/tree.h"
 
-enum { ACCEPT_PAUSE_NS = 50000000 };
+enum {
+    ACCEPT_PAUSE_NS = 50000000,
+    SIGNALS = 16 /* in one turn: root's processes in the sandbox may send them without end */
+};
 
 static int64_t clock_ns(clockid_t id)
 {
@@ -135,7 +138,7 @@ static void watch_listener(struct guest *g, struct watch *w, short *got)
 static void on_signals(struct guest *g)
 {
     struct signalfd_siginfo info;
-    while (read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+    for (int i = 0; i < SIGNALS && read(g->signal_fd, &info, sizeof info) == (ssize_t)sizeof info; i++)
         if (info.ssi_signo == SIGTERM && (info.ssi_pid == 0 || !g->is_init))
             g->ending = 1;
     command_reap(g);
