@@ -15,7 +15,7 @@
 #include "guest/path.h"
 #include "guest/tree.h"
 
-enum { STRIKE_MS = 20, DROP_READS = 16, DROP_BYTES = 16 << 10 };
+enum { STRIKE_MS = 20, DROP_READS = 16, DROP_BYTES = 16 << 10, STATUS_READS = 4, STATUS_BYTES = 256 };
 static const int64_t MS = 1000000;
 
 struct shell *shell_find(const struct guest *g, const char *name)
@@ -251,28 +251,58 @@ static void send_script(struct shell *s)
         ssize_t n = write(s->l.in, s->script + s->script_at, s->script_len - s->script_at);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
         if (n <= 0)
-            return; /* it is full; or the shell is gone, which its keeper will tell */
+            break; /* nobody reads it any more; what became of the shell its keeper will tell */
         s->script_at += (size_t)n;
     }
     free(s->script);
     s->script = NULL;
 }
 
-/* The line that says that the shell is back. */
+static void take_digit(struct shell *s, char c)
+{
+    if (!s->busy || s->back || s->script != NULL)
+        return;
+    if (c == '\n') {
+        s->digits[s->digit_count] = '\0';
+        s->status = (int)strtol(s->digits, NULL, 10) & 0xff;
+        s->back = 1;
+    } else if (s->digit_count < sizeof s->digits - 1) {
+        s->digits[s->digit_count++] = c;
+    }
+}
+
+/* Nobody can say any more that the shell is back. It ends, or another program took its place, and then its script has
+ * no reader either; else it closed that descriptor itself and is of no use. */
+static void look_for_shell(struct shell *s)
+{
+    struct pollfd p = {.fd = s->l.in, .events = POLLOUT};
+    s->lost_ns = 0;
+    if (poll(&p, 1, 0) >= 0 && (p.revents & POLLERR) == 0)
+        command_kill(s->l.command);
+}
+
+static void lose_status(struct shell *s)
+{
+    (void)close(s->status_fd);
+    s->status_fd = -1;
+    s->lost_ns = clock_now_ns() + GUEST_SHELL_BACK_MS * MS; /* not all descriptors are closed in one moment */
+}
+
+/* The line that says that the shell is back. Others may write there, too: no more is read than a fair share. */
 static void take_status(struct shell *s)
 {
-    char c;
-    while (read(s->status_fd, &c, 1) == 1) {
-        if (!s->busy || s->back || s->script != NULL)
-            continue;
-        if (c == '\n') {
-            s->digits[s->digit_count] = '\0';
-            s->status = (int)strtol(s->digits, NULL, 10) & 0xff;
-            s->back = 1;
-        } else if (s->digit_count < sizeof s->digits - 1) {
-            s->digits[s->digit_count++] = c;
-        }
+    char bytes[STATUS_BYTES];
+    for (int turn = 0; turn < STATUS_READS && s->status_fd >= 0; turn++) {
+        ssize_t n = read(s->status_fd, bytes, sizeof bytes);
+        for (ssize_t i = 0; i < n; i++)
+            take_digit(s, bytes[i]);
+        if (n == 0)
+            lose_status(s);
+        if (n < (ssize_t)sizeof bytes)
+            return;
     }
 }
 
@@ -399,6 +429,8 @@ void shell_pump(struct shell *s)
         end_shell(s);
         return;
     }
+    if (s->lost_ns != 0 && clock_now_ns() >= s->lost_ns)
+        look_for_shell(s);
     if (s->busy && !s->back)
         keep_limits(s);
     if (s->busy && s->back)
@@ -407,6 +439,18 @@ void shell_pump(struct shell *s)
         begin(s);
         send_script(s);
     }
+}
+
+static void watch_times(const struct shell *s, struct watch *w)
+{
+    if (s->lost_ns != 0 && !command_is_over(s->l.command))
+        watch_until(w, s->lost_ns);
+    if (!s->busy || s->back)
+        return;
+    if (s->strike_ns != 0)
+        watch_until(w, s->strike_ns);
+    else if (s->limit_ns != 0 && s->active != NULL)
+        watch_until(w, s->limit_ns);
 }
 
 static void watch(struct shell *s, struct watch *w)
@@ -418,7 +462,7 @@ static void watch(struct shell *s, struct watch *w)
         return;
     if (s->script != NULL && !command_is_over(s->l.command))
         watch_fd(w, s->l.in, POLLOUT, &s->in_got);
-    if (!command_is_over(s->l.command))
+    if (s->status_fd >= 0 && !command_is_over(s->l.command))
         watch_fd(w, s->status_fd, POLLIN, &s->status_got);
     for (int i = 0; i < 2; i++) {
         s->out[i].got = 0;
@@ -427,12 +471,7 @@ static void watch(struct shell *s, struct watch *w)
         else if (s->out[i].fd >= 0)
             watch_fd(w, s->out[i].fd, POLLIN, &s->out[i].got);
     }
-    if (!s->busy || s->back)
-        return;
-    if (s->strike_ns != 0)
-        watch_until(w, s->strike_ns);
-    else if (s->limit_ns != 0 && s->active != NULL)
-        watch_until(w, s->limit_ns);
+    watch_times(s, w);
 }
 
 void shell_watch_all(struct guest *g, struct watch *w)

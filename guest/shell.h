@@ -53,6 +53,7 @@ struct shell {
     int64_t limit_ns;
     int64_t strike_ns; /* when what it runs is struck again; 0: it may run */
     int64_t back_ns;   /* when it is killed itself */
+    int64_t lost_ns;   /* when to see why status_fd is at its end */
     pid_t *before;     /* what ran below it already when the command began */
     size_t before_count;
 };

@@ -176,10 +176,11 @@ static void close_start(struct request *r, const struct fields *f)
     shell_kill(s);
 }
 
+/* Its last output may still wait for whoever asked for it. */
 static void close_pump(struct request *r)
 {
     const struct shell *s = r->state;
-    if (s->over)
+    if (s->over || command_is_over(s->l.command))
         request_end(r);
 }
 

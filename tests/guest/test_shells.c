@@ -427,6 +427,105 @@ static void a_lost_connection_ends_the_command(void **state)
     assert_true(process_gone(mark, 2000));
 }
 
+/* Clock ticks that a process has used so far. */
+static unsigned long used_ticks(pid_t pid)
+{
+    char path[64], text[1024];
+    unsigned long user = 0, system = 0;
+    (void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    assert_non_null(fgets(text, sizeof text, f));
+    (void)fclose(f);
+    const char *rest = strrchr(text, ')');
+    assert_non_null(rest);
+    assert_int_equal(sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+    return user + system;
+}
+
+/* Nothing holds the pipe by which the shell would answer. */
+static void a_program_in_the_shells_place_costs_the_guest_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client *c = client_open(GUESTS[i]);
+        struct answer a;
+        unsigned long before = used_ticks(c->pid);
+        run(c, "a", "exec sleep 1", 0, &a);
+        assert_int_equal(a.status, SBX_E_STATE);
+        assert_int_equal(a.result, SBX_EXITED);
+        answer_finish(&a);
+        assert_true(used_ticks(c->pid) - before < (unsigned long)sysconf(_SC_CLK_TCK) / 3);
+        client_close(c);
+    }
+}
+
+/* It closed its own end, and could never say how a command ended. */
+static void a_shell_that_cannot_answer_is_replaced(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct client *c = client_open(GUESTS[i]);
+        struct answer a;
+        run(c, "a", "X=kept; trap 'exec 9>&-' USR1", 0, &a);
+        answer_finish(&a);
+        int64_t until = now_ms() + 15000;
+        assert_int_equal(kill((pid_t)a.pid, SIGUSR1), 0);
+        do /* now or later, as the shell takes its signals */
+            run(c, "a", "echo $X", 0, &a), answer_finish(&a);
+        while (a.status == SBX_OK && now_ms() < until);
+        assert_int_equal(a.status, SBX_E_STATE);
+        expect(c, "a", "echo ${X-fresh}", 0, "fresh\n");
+        client_close(c);
+    }
+}
+
+/* Whoever is the shell's user can write there, too, and without end. */
+static void a_flood_where_the_shell_answers_stops_nobody_else(void **state)
+{
+    struct client *c = client_open(GUESTS[0]);
+    struct answer a;
+    (void)state;
+    expect(c, "a", "(while [ ! -e /proc/$$/fd/9 ]; do :; done; exec yes >/proc/$$/fd/9) >/dev/null 2>&1 &", 0, "");
+    for (int i = 0; i < 20; i++) {
+        (void)usleep(20000);
+        client_shell(c, "echo here", &a);
+        assert_string_equal(a.out.data, "here\n");
+        answer_finish(&a);
+    }
+    assert_int_equal(tell_close(c, "a"), SBX_OK);
+    client_close(c);
+}
+
+/* Its output waits for a client that takes none; whoever closes it does not. */
+static void closing_does_not_wait_for_who_takes_no_output(void **state)
+{
+    struct client *c = client_open(GUESTS[0]);
+    struct answer a;
+    struct message m;
+    struct frame f;
+    (void)state;
+    uint32_t slow = ask(c, "a", "head -c 1000000 /dev/zero", 0);
+    for (uint64_t got = 0; got < WIRE_WINDOW;) {
+        assert_int_equal(client_next(c, &f), 1);
+        got += f.head.type == FRAME_DATA ? f.head.len : 0;
+    }
+    message_init(&m, OP_SHELL_CLOSE);
+    message_text(&m, F_NAME, "a");
+    client_wait(c, client_request(c, &m), NULL, 0, &a);
+    assert_int_equal(a.status, SBX_OK);
+    answer_finish(&a);
+    expect(c, "a", "echo another", 0, "another\n");
+    unsigned char more[4];
+    wire_put32(more, 4 * WIRE_WINDOW);
+    client_send(c, (struct wire_head){.len = 4, .type = FRAME_CREDIT, .stream = STREAM_OUT, .id = slow}, more);
+    client_wait(c, slow, NULL, 0, &a);
+    assert_int_equal(a.status, SBX_E_STATE);
+    assert_true(a.out.len > 0);
+    answer_finish(&a);
+    client_close(c);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -447,6 +546,10 @@ int main(int argc, char **argv)
         UNIT_TEST(a_shell_is_started_once_with_what_the_first_request_says),
         UNIT_TEST(merged_output_keeps_its_order),
         UNIT_TEST(a_lost_connection_ends_the_command),
+        UNIT_TEST(a_program_in_the_shells_place_costs_the_guest_nothing),
+        UNIT_TEST(a_shell_that_cannot_answer_is_replaced),
+        UNIT_TEST(a_flood_where_the_shell_answers_stops_nobody_else),
+        UNIT_TEST(closing_does_not_wait_for_who_takes_no_output),
     };
     return RUN_TESTS("shells", tests, argc, argv);
 }
