@@ -154,10 +154,13 @@ int job_logs(struct cmd *c, sbx_sandbox *box, const char *job)
     prepare(c, &err, 2);
     (void)value_number(c, OPT_FROM, "bytes", &out.options.from);
     err.options.from = out.options.from;
-    if (show(c, box, job, streams, &error) != SBX_OK)
-        code = cmd_fail_inside(c, box, &error);
-    else
+    if (show(c, box, job, streams, &error) == SBX_OK)
         code = cmd_has(c, OPT_JSON) ? print_streams(c, box, job, streams) : EXIT_FINE;
+    else if (out.bytes.failed != 0 || err.bytes.failed != 0)
+        code = cmd_own(c, sbx_id(box), sbx_status_name(SBX_E_TOO_LARGE),
+                       "a stream of over 128 MiB is too large for one object; leave --json out");
+    else
+        code = cmd_fail_inside(c, box, &error);
     for (size_t i = 0; i < 2; i++) {
         sbx_op_free(streams[i]->op);
         buf_finish(&streams[i]->bytes);
