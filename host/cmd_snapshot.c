@@ -137,16 +137,22 @@ static int snapshot_info(struct cmd *c, sbx_context *ctx)
     return foot(&l, c->args[1], sbx_snapshot_query(ctx, c->args[1], &c->call, report, &l, &error), &error);
 }
 
+/* Every one is tried; the first failure is the verdict, others are told as well. */
 static int snapshot_rm(struct cmd *c, sbx_context *ctx)
 {
     struct json j;
+    int code = EXIT_FINE;
     for (size_t i = 1; i < c->arg_count; i++) {
         struct sbx_error error = SBX_INIT(error);
-        if (sbx_snapshot_remove(ctx, c->args[i], &c->call, &error) != SBX_OK)
-            return cmd_fail(c, c->args[i], &error);
+        if (sbx_snapshot_remove(ctx, c->args[i], &c->call, &error) == SBX_OK)
+            continue;
+        if (code == EXIT_FINE)
+            code = cmd_fail(c, c->args[i], &error);
+        else
+            cmd_note(&(struct cmd){.command = c->command}, c->args[i], "%s", error.message);
     }
-    if (!cmd_has(c, OPT_JSON))
-        return EXIT_FINE;
+    if (code != EXIT_FINE || !cmd_has(c, OPT_JSON))
+        return code;
     json_init(&j);
     json_flag(&j, j.root, "ok", 1);
     return json_print(c, &j, EXIT_FINE);

@@ -133,6 +133,20 @@ faults_come_by_count_and_code() {
     errors "sbxctl: keep-alive $id: failed by the rule of a fault"
 }
 
+a_snapshot_that_stays_does_not_keep_the_others() {
+    local id one two
+    provider local 'fault = snapshot-remove nth=1 error=busy'
+    id=$(sbx create) && one=$(sbx snapshot create "$id") && two=$(sbx snapshot create "$id") || fail "snapshots"
+    try 125 sbx snapshot rm "$one" "$two"
+    errors_with "sbxctl: snapshot $one: "
+    try 0 sbx snapshot ls -q
+    output "$one"
+    provider local
+    try 0 sbx snapshot rm "$one" "$two"
+    try 0 sbx snapshot ls -q
+    output ''
+}
+
 a_cut_call_is_never_a_success() {
     local id
     provider local 'fault = exec cut=5' 'fault = read cut=3' 'fault = write cut=4'
