@@ -417,10 +417,15 @@ int sbx_op_dispatch(sbx_op *op)
 {
     if (op == NULL || !op->has_thread)
         return 1;
+    /* A callback may run a loop that finds the descriptor readable: the bytes that it is in come first. */
+    if (op->in_dispatch)
+        return 0;
+    op->in_dispatch = 1;
     drain_fd(op->event_fd);
     dispatch_terminal(op);
     dispatch_input(op);
     dispatch_output(op);
+    op->in_dispatch = 0;
     (void)pthread_mutex_lock(&op->lock);
     if (op->stopped)
         op->out.len = 0; /* nobody wants the rest */
@@ -441,6 +446,8 @@ sbx_status sbx_op_finish(sbx_op *op, struct sbx_error *error)
 {
     if (op == NULL)
         return error_set(error, SBX_E_INVALID, "operation: none given");
+    if (op->in_dispatch)
+        return error_set(error, SBX_E_STATE, "operation: it cannot be finished in one of its own callbacks");
     while (sbx_op_dispatch(op) == 0) {
         struct pollfd fd = {.fd = op->poll_fd, .events = POLLIN};
         (void)poll(&fd, 1, -1);

@@ -46,6 +46,7 @@ struct sbx_op {
 
     struct op_callbacks callbacks;
     int has_thread;
+    int in_dispatch; /* the caller's thread alone looks at it */
     int joined;
     pthread_t thread;
     int poll_fd;   /* what the caller waits on: event_fd, or an epoll of it and the terminal's */

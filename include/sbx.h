@@ -268,17 +268,17 @@ SBX_API sbx_status sbx_providers(sbx_context *ctx, const struct sbx_call_options
 /* --- operations ------------------------------------------------------------------------------------------------- */
 /* Readable when dispatch has something to do. Valid until sbx_op_free. */
 SBX_API int sbx_op_fd(const sbx_op *op);
-/* Runs the callbacks that are due; never blocks. 1: the operation is over, 0: not yet. */
+/* Runs the callbacks that are due; never blocks. 1: the operation is over, 0: not yet, or called in one of them. */
 SBX_API int sbx_op_dispatch(sbx_op *op);
 /* Asks the operation to end; it then finishes with SBX_E_CANCELLED unless it was over already. Any thread. */
 SBX_API void sbx_op_cancel(sbx_op *op);
-/* Dispatches until the operation is over and answers its verdict; the same again when called again. */
+/* Dispatches until it is over and answers its verdict, the same each time. SBX_E_STATE in one of its own callbacks. */
 SBX_API sbx_status sbx_op_finish(sbx_op *op, struct sbx_error *error);
 /* Results, valid after the operation is over and until sbx_op_free. */
 SBX_API const struct sbx_exec_result *sbx_op_exec_result(const sbx_op *op);
 SBX_API const void *sbx_op_output(const sbx_op *op, int stream, size_t *len); /* 1, 2: captured; 0: a file's bytes */
 SBX_API sbx_sandbox *sbx_op_take_sandbox(sbx_op *op);                         /* once: the caller releases it */
-/* Cancels what is still under way, waits for it and frees. */
+/* Cancels what is still under way, waits for it and frees; not in one of its own callbacks. */
 SBX_API void sbx_op_free(sbx_op *op);
 
 /* --- life of a sandbox ------------------------------------------------------------------------------------------ */

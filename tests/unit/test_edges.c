@@ -112,6 +112,8 @@ static void unknown_flags_of_a_terminal_and_of_a_check_are_refused(void **state)
     assert_int_equal(sbx_exec(p.box, &options, NULL, NULL, &p.error), SBX_E_UNSUPPORTED);
     unit_assert_contains(p.error.message, "terminal: unknown flags 0x10");
     assert_int_equal(sbx_config_check(&check, NULL, NULL, &p.error), SBX_E_UNSUPPORTED);
+    /* What no sandbox will ever be. */
+    assert_int_equal(sbx_wait(p.box, 1u << 20, NULL, NULL, NULL, &p.error), SBX_E_INVALID);
     place_close(&p);
 }
 
@@ -227,7 +229,47 @@ static void a_deadline_holds_for_all_providers_of_a_list(void **state)
     place_close(&p);
 }
 
+/* --- callbacks that call back ------------------------------------------------------------------------------------- */
+
+struct nested {
+    sbx_op *op;
+    size_t bytes;
+    int is_wrong;
+};
+
+static int32_t call_back(void *user, int stream, const void *data, size_t len)
+{
+    struct nested *n = user;
+    const char *bytes = data;
+    n->is_wrong |= stream != 1;
+    n->is_wrong |= sbx_op_dispatch(n->op) != 0;
+    n->is_wrong |= sbx_op_finish(n->op, NULL) != SBX_E_STATE;
+    for (size_t i = 0; i < len; i++)
+        n->is_wrong |= bytes[i] != 'a';
+    n->bytes += len;
+    return 0;
+}
+
+static void a_callback_that_dispatches_its_own_operation_does_no_harm(void **state)
+{
+    (void)state;
+    struct place p;
+    struct nested n = {.bytes = 0};
+    place_open(&p, "direct", NULL);
+    const struct sbx_exec_options options = {.size = sizeof options,
+                                             .command = "head -c 3000000 /dev/zero | tr '\\0' a",
+                                             .user_data = &n,
+                                             .on_output = call_back};
+    assert_int_equal(sbx_exec_start(p.box, &options, NULL, &n.op, &p.error), SBX_OK);
+    assert_int_equal(sbx_op_finish(n.op, &p.error), SBX_OK);
+    assert_int_equal(n.bytes, 3000000);
+    assert_false(n.is_wrong);
+    sbx_op_free(n.op);
+    place_close(&p);
+}
+
 static const struct CMUnitTest tests[] = {
+    UNIT(a_callback_that_dispatches_its_own_operation_does_no_harm),
     UNIT(a_short_error_struct_gets_a_message_that_ends),
     UNIT(fields_that_mean_nothing_for_a_transfer_are_refused),
     UNIT(unknown_flags_of_a_terminal_and_of_a_check_are_refused),
