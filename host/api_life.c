@@ -407,7 +407,7 @@ sbx_status sbx_wait(sbx_sandbox *box, uint32_t state_mask, const struct sbx_call
     sbx_status status = api_check_box(box, "wait", error);
     if (status != SBX_OK)
         return status;
-    if (state_mask == 0)
+    if ((state_mask & ((2u << SBX_STATE_FAILED) - 1)) == 0)
         return error_set(error, SBX_E_INVALID, "wait %s: no state to wait for", box->id);
     status = border_begin(&c, box->instance->context->log, "wait", box->id, call);
     CLEANUP(info_list_finish) struct info_list list;
