@@ -278,6 +278,44 @@ static void full_network_is_the_hosts(void **state)
     assert_int_equal(lab_remove(lab, h), SBX_OK);
 }
 
+/* A sandbox of an instance with these keys that asks for nothing itself. */
+static struct sbx_handle *open_with(struct lab *lab, const char *dir, const struct sbx_kv *keys, size_t count)
+{
+    const struct sbx_create_args args = {.size = sizeof args, .timeout_s = 300};
+    struct sbx_handle *h = NULL;
+    assert_int_equal(lab_open(lab, dir, keys, count), SBX_OK);
+    if (lab_create(lab, &args, &h) != SBX_OK)
+        fail_msg("%s = %s: %s", keys[0].key, keys[0].value, lab->error.message);
+    return h;
+}
+
+static void keys_hold_for_sandboxes_that_ask_for_nothing(void **state)
+{
+    struct lab *first = *state, lab;
+    char image[128], line[512], value[64];
+    (void)snprintf(image, sizeof image, "%s/image", first->dir);
+    (void)snprintf(line, sizeof line, "mkdir -p %s/data && echo hello >%s/data/f", image, image);
+    assert_int_equal(lab_sh(line), 0);
+    const struct sbx_kv wide[] = {{"network", "full"}, {"image", image}};
+    struct sbx_handle *h = open_with(&lab, first->dir, wide, 2);
+    assert_string_equal(lab_fact(&lab, h, "provider.network", value, sizeof value), "full");
+    assert_string_equal(lab_fact(&lab, h, "provider.image", line, sizeof line), image);
+    assert_int_equal(lab_remove(&lab, h), SBX_OK);
+    lab_close(&lab);
+    if (geteuid() == 0) {
+        const struct sbx_kv range[] = {{"uid_base", "1900000000"}, {"uid_ranges", "1"}};
+        h = open_with(&lab, first->dir, range, 2);
+        if (strcmp(lab_fact(&lab, h, "provider.users", value, sizeof value), "mapped") == 0)
+            expect_output(&lab, h, "awk '{print $2}' /proc/self/uid_map", "1900000000\n");
+    } else {
+        const struct sbx_kv users = {"users", "single"};
+        h = open_with(&lab, first->dir, &users, 1);
+        assert_string_equal(lab_fact(&lab, h, "provider.users", value, sizeof value), "single");
+    }
+    assert_int_equal(lab_remove(&lab, h), SBX_OK);
+    lab_close(&lab);
+}
+
 static int write_text(const char *path, const char *text)
 {
     CLEANUP_FD int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -326,6 +364,7 @@ int main(void)
         TEST(a_damaged_record_is_neither_listed_nor_removed),
         TEST(folders_open_to_others_are_refused),
         TEST(full_network_is_the_hosts),
+        TEST(keys_hold_for_sandboxes_that_ask_for_nothing),
         TEST(a_machine_without_user_namespaces_is_told),
     };
     return lab_works() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
