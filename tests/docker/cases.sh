@@ -191,6 +191,21 @@ what_the_configuration_says_holds_for_what_is_made_without() {
     done
 }
 
+every_key_is_in_the_manual_and_the_example() {
+    local plugin key
+    for plugin in local docker runloop; do
+        printf '[provider p]\nplugin = %s\n' "$plugin" >"$T/my.ini"
+        try 0 sbx config show --config "$T/my.ini"
+        sed -n 's/^# \([a-z_]*\) (.*/\1/p' "$T/out" >"$T/keys"
+        [ -s "$T/keys" ] || fail "no keys of $plugin are shown"
+        while read -r key; do
+            grep -qE "^\.BR? .*\b$key\b" "$SBX_TEST_SOURCE/docs/man/sbx-$plugin.7" || fail "sbx-$plugin(7) lacks $key"
+            [ "$plugin" = local ] || grep -qE "(^#|\`)${key}(_file|_env)? = " "$SBX_TEST_SOURCE/conf/$plugin.ini.example" ||
+                fail "conf/$plugin.ini.example lacks $key"
+        done <"$T/keys"
+    done
+}
+
 a_longer_life_is_told_and_kept() {
     new_box --lifetime 3
     try 0 sbx keep-alive --for 60 "$BOX"
