@@ -226,7 +226,8 @@ sbx_status guest_job_start(struct guest_link *link, struct sbx_call *call, const
         status = try_start(link, call, &mine, &asked, &lost);
         if (status == SBX_OK)
             sbx_give(out, &asked.info, sizeof asked.info);
-        if (!lost)
+        int made = i > 0 && status == SBX_E_EXISTS; /* by the first attempt, which was taken up late */
+        if (!lost && !made)
             return status;
         status = guest_job_info(link, call, id, out);
         if (status != SBX_E_NOT_FOUND)
