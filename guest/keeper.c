@@ -128,7 +128,7 @@ static int spawn(const struct spec *s, const int *fds, pid_t *pid, int *stage)
 static void kill_tree(pid_t pid) __attribute__((noreturn));
 static void kill_tree(pid_t pid)
 {
-    struct tree t = {.main = pid};
+    struct tree t = {.main = pid, .main_status = SIGKILL}; /* unless it says itself how it ended */
     int left = tree_kill(&t, GUEST_KILL_MS);
     report(KEEPER_KILLED, t.main_status, left != 0);
     _exit(0);
