@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * fuzz_reply.c - the client of the guest, answered by anything. The first byte chooses the call; the greeting is a good
- * one, so that what comes after it is looked at.
+ * fuzz_reply.c - the client of the guest, answered by anything. The first byte chooses the call and whether connections
+ * are shared; the greeting is a good one, and the input comes once the client has asked, so that it is looked at.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { NONCE = 16, MOST = 300000, CALL_MS = 2000 };
+enum { NONCE = 16, MOST = 300000, CALL_MS = 2000, SHARED = 8 /* bit of the first byte */ };
 
 /* Without random numbers the client's nonce is a constant, which the greeting here can echo. */
 ssize_t getrandom(void *buffer, size_t length, unsigned flags)
@@ -20,20 +20,6 @@ ssize_t getrandom(void *buffer, size_t length, unsigned flags)
     (void)length;
     (void)flags;
     return -1;
-}
-
-struct peer {
-    int fd; /* the client's end, until it is taken */
-};
-
-static sbx_status hand_over(void *user, struct sbx_call *call, int *fd)
-{
-    struct peer *peer = user;
-    if (peer->fd < 0)
-        return call_fail(call, SBX_E_GONE, "gone");
-    *fd = peer->fd;
-    peer->fd = -1;
-    return SBX_OK;
 }
 
 static size_t greeting(uint8_t *to)
@@ -51,6 +37,62 @@ static size_t greeting(uint8_t *to)
     size_t len = (size_t)(p - to) + 8 + NONCE;
     wire_put_head(to, (struct wire_head){.len = (uint32_t)(len - WIRE_HEADER), .type = FRAME_HELLO});
     return len;
+}
+
+/* The guest's end of the one connection that can be made. */
+struct peer {
+    int fd;   /* always ready; -1: none */
+    int made; /* connections */
+    int asked;
+    const uint8_t *data;
+    size_t left;
+    uint8_t hello[128];
+    size_t hello_left;
+};
+
+static int64_t peer_read(void *user, void *buf, size_t cap)
+{
+    struct peer *peer = user;
+    int greets = peer->hello_left > 0;
+    size_t *left = greets ? &peer->hello_left : &peer->left;
+    size_t n = *left < cap ? *left : cap;
+    if (!greets && !peer->asked)
+        return SBX_AGAIN;
+    if (n > 0)
+        memcpy(buf, greets ? peer->hello : peer->data, n);
+    if (greets)
+        memmove(peer->hello, peer->hello + n, *left - n);
+    else
+        peer->data += n;
+    *left -= n;
+    return (int64_t)n;
+}
+
+static int64_t peer_write(void *user, const void *data, size_t len)
+{
+    struct peer *peer = user;
+    FUZZ_HOLDS(data != NULL && len > 0);
+    peer->asked |= peer->hello_left == 0;
+    return (int64_t)len;
+}
+
+static void peer_close(void *user)
+{
+    const struct peer *peer = user;
+    (void)close(peer->fd);
+}
+
+static sbx_status open_peer(void *user, struct sbx_call *call, struct guest_stream *stream)
+{
+    struct peer *peer = user;
+    int ends[2];
+    if (peer->made++ > 0)
+        return call_fail(call, SBX_E_GONE, "gone");
+    fuzz_pair(ends);
+    (void)close(ends[1]);
+    peer->fd = ends[0];
+    *stream = (struct guest_stream){peer->fd, peer, peer_read, peer_write, peer_close};
+    return SBX_OK;
 }
 
 static int32_t take(void *user, const void *data, size_t len)
@@ -113,16 +155,13 @@ static sbx_status call_one(unsigned which, struct guest_link *link, struct sbx_c
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t hello[128];
-    int ends[2];
-    size_t total = 0, len = greeting(hello);
+    size_t total = 0;
     if (size == 0 || size > MOST)
         return 0;
-    fuzz_pair(ends);
-    FUZZ_HOLDS(write(ends[1], hello, len) == (ssize_t)len);
-    FUZZ_HOLDS(write(ends[1], data + 1, size - 1) == (ssize_t)size - 1 && shutdown(ends[1], SHUT_WR) == 0);
-    struct peer peer = {ends[0]};
-    const struct guest_link_options options = {.connect = hand_over, .user = &peer};
+    struct peer peer = {.fd = -1, .data = data + 1, .left = size - 1};
+    peer.hello_left = greeting(peer.hello);
+    const struct guest_link_options options = {
+        .open = open_peer, .user = &peer, .share = (data[0] & SHARED) != 0 ? 4 : 1};
     struct guest_link *link = guest_open(&options);
     FUZZ_HOLDS(link != NULL);
     struct sbx_error error = {.size = sizeof error};
@@ -130,9 +169,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     call.deadline_ns = clock_now_ns() + CALL_MS * INT64_C(1000000);
     sbx_status status = call_one(data[0], link, &call, &total);
     FUZZ_HOLDS((status == SBX_OK || error.code == status) && total <= size);
+    FUZZ_HOLDS(peer.made > 0 && peer.asked); /* the greeting was taken, so the input was looked at */
     guest_close(link);
-    if (peer.fd >= 0)
-        (void)close(peer.fd);
-    (void)close(ends[1]);
     return 0;
 }
