@@ -14,7 +14,7 @@
 #include "sbx_plugin.h"
 
 enum {
-    GUEST_MAX_CONNECTIONS = 128,
+    GUEST_MAX_CONNECTIONS = 1100, /* more than libsbx has operations at once */
     GUEST_MAX_GROUPS = 64,
     GUEST_IDLE_KEEPERS = 4,
     GUEST_DRAIN_MS = 200, /* how long output may be held by what a command left behind */

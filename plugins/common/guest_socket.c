@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+enum { PAUSE_MAX_MS = 64 };
+
 static int address_below(struct sockaddr_un *address, int fd, const char *slash, const char *name)
 {
     memset(address, 0, sizeof *address);
@@ -60,16 +62,17 @@ sbx_status guest_socket_connect(int dir_fd, const char *name, const char *id, st
         return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", id);
     if (fd < 0 || address_below(&address, target, "", "") != 0)
         return call_fail_errno(call, errno, "sandbox %s: socket", id);
-    while (connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
+    for (int64_t pause_ms = 2; connect(fd, (const struct sockaddr *)&address, sizeof address) != 0;) {
         int ready = 0;
         if (errno == ECONNREFUSED || errno == ENOENT)
             return call_fail(call, SBX_E_GONE, "sandbox %s no longer exists", id);
         if (errno != EAGAIN && errno != EINTR)
             return call_fail_errno(call, errno, "sandbox %s: connect", id);
-        /* Its queue of connections is full. */
-        sbx_status status = call_poll(call, NULL, 0, clock_now_ns() + 2 * MS_NS, &ready);
+        /* Its queue of connections is full, and hundreds may wait: that must not take the processor from it. */
+        sbx_status status = call_poll(call, NULL, 0, clock_now_ns() + pause_ms * MS_NS, &ready);
         if (status != SBX_OK)
             return status;
+        pause_ms = pause_ms < PAUSE_MAX_MS ? 2 * pause_ms : pause_ms;
     }
     if (!listener_is_ours(fd))
         return call_fail(call, SBX_E_PERMISSION, "sandbox %s: somebody else listens on its socket", id);

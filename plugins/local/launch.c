@@ -40,7 +40,7 @@ void __sanitizer_syscall_post_impl_fork(long result);
 #define AFTER_FORK(pid) ((void)0)
 #endif
 
-enum { SIGNALS = 64, OPEN_FILES = 65536, OPEN_FILES_SOFT = 4096 };
+enum { SIGNALS = 64, OPEN_FILES = 65536, OPEN_FILES_SOFT = 8192 };
 enum { INSIDE_ROOT = 0, RUN_FAILED = 126 };
 
 struct failure { /* what the child tells */

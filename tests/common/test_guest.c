@@ -363,6 +363,51 @@ static void sixteen_threads_share_a_link(void **state)
     assert_int_equal(failures, 0);
 }
 
+enum { CROWD = 160 };
+
+/* Begins, tells so, and waits for the gate to be let go. */
+static void *wait_at_gate(void *worker)
+{
+    struct worker *w = worker;
+    RUN run;
+    run_init(&run);
+    run.call.deadline_ns += 20000 * MS;
+    shell(&run, "exec <gate; echo >>begun; read line; exit 7");
+    w->failures = run_on(&run, w->link) != SBX_OK || run.result.exit_code != 7;
+    if (w->failures != 0)
+        print_error("command %d: %s\n", w->number, run.error.message);
+    return NULL;
+}
+
+static void a_crowd_of_commands_that_wait_all_run(void **state)
+{
+    struct real_guest *g = *state;
+    struct worker *workers = calloc(CROWD, sizeof *workers);
+    char gate[100], begun[100];
+    struct stat st = {.st_size = 0};
+    int failures = 0;
+    (void)snprintf(gate, sizeof gate, "%s/gate", g->dir);
+    (void)snprintf(begun, sizeof begun, "%s/begun", g->dir);
+    assert_int_equal(mkfifo(gate, 0600), 0);
+    int fd = open(gate, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && workers != NULL);
+    for (int i = 0; i < CROWD; i++) {
+        workers[i] = (struct worker){.link = g->link, .number = i};
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, wait_at_gate, &workers[i]), 0);
+    }
+    for (int i = 0; i < 3000 && (stat(begun, &st) != 0 || st.st_size < CROWD); i++)
+        (void)usleep(10000);
+    off_t count = st.st_size;
+    (void)close(fd);
+    for (int i = 0; i < CROWD; i++) {
+        (void)pthread_join(workers[i].thread, NULL);
+        failures += workers[i].failures;
+    }
+    free(workers);
+    assert_int_equal(count, CROWD);
+    assert_int_equal(failures, 0);
+}
+
 /* How many of ROUNDS commands did not answer what they should. */
 static int count_wrong(const struct real_guest *g, int code)
 {
@@ -417,6 +462,7 @@ int main(int argc, char **argv)
         WITH_GUEST(shutdown_ends_the_guest),
         WITH_GUEST(a_terminal_is_one),
         WITH_GUEST(sixteen_threads_share_a_link),
+        WITH_GUEST(a_crowd_of_commands_that_wait_all_run),
         WITH_GUEST(a_forked_process_and_its_parent_use_a_link_at_once),
     };
     return RUN_TESTS(tests, argc, argv);
