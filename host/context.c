@@ -5,6 +5,7 @@
 #include "host/error.h"
 #include "host/tap.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,22 +241,24 @@ int context_offers(const struct instance *instance, const char *capability)
 
 /* --- the context itself ----------------------------------------------------------------------------------------- */
 
-static int make_instances(struct sbx_context *ctx)
+static sbx_status make_instances(struct sbx_context *ctx, struct sbx_error *error)
 {
+    char text[128];
     ctx->instances = calloc(ctx->config->instance_count + 1, sizeof *ctx->instances);
     if (ctx->instances == NULL)
-        return -1;
+        return error_no_memory(error);
     for (size_t i = 0; i < ctx->config->instance_count; i++) {
         struct instance *instance = &ctx->instances[i];
         instance->context = ctx;
         instance->config = &ctx->config->instances[i];
         instance->name = instance->config->name;
         if (gate_init(&instance->gate) != 0)
-            return -1;
+            return error_set(error, SBX_E_QUOTA, "open: no descriptor for provider %s: %s", instance->name,
+                             strerror_r(errno, text, sizeof text));
         (void)pthread_mutex_init(&instance->lock, NULL);
         ctx->instance_count++;
     }
-    return 0;
+    return SBX_OK;
 }
 
 static sbx_status take_open_options(const struct sbx_open_options *options, struct sbx_open_options *out,
@@ -294,8 +297,7 @@ sbx_status sbx_open(const struct sbx_open_options *options, sbx_context **out, s
     status = config_load(&taken, NULL, NULL, &ctx->config, error);
     if (status == SBX_OK) {
         ctx->log = log_create(taken.log, taken.user, log_level(&taken, ctx->config));
-        if (ctx->log == NULL || make_instances(ctx) != 0)
-            status = error_no_memory(error);
+        status = ctx->log == NULL ? error_no_memory(error) : make_instances(ctx, error);
     }
     if (status != SBX_OK) {
         sbx_close(ctx);

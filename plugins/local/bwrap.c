@@ -37,7 +37,7 @@ static void put_fd(struct bwrap *b, const char *option, int fd)
     if (fd < 0 || b->fd_count == BWRAP_FDS) {
         if (fd >= 0)
             (void)close(fd);
-        b->args.failed = fd < 0 ? EBADF : EMFILE;
+        b->args.failed = fd < 0 && errno == ENOMEM ? ENOMEM : EMFILE; /* why there is none */
         return;
     }
     b->fds[b->fd_count++] = fd;

@@ -402,6 +402,8 @@ static sbx_status map_ids(pid_t pid, const struct launch_plan *plan, struct sbx_
     int error = plan->ids->kind == IDS_SINGLE ? map_single(pid, plan->ids) : map_root(pid, plan->ids);
     if (error == 0)
         return SBX_OK;
+    if (error == EMFILE || error == ENFILE || error == ENOMEM)
+        return call_fail_errno(call, error, "%s: mapping user ids", plan->step);
     return call_fail(call, SBX_E_UNAVAILABLE, "%s: mapping user ids: %s; %s", plan->step, strerrordesc_np(error),
                      blocked);
 }

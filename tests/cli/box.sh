@@ -358,3 +358,17 @@ execs_in_a_row_all_answer() {
         [ "$(sbx exec "$BOX" printf '%s' "$i" 2>"$T/err")" = "$i" ] || fail "exec number $i"
     done
 }
+
+a_lack_of_descriptors_is_told_as_such() {
+    local limit told=0
+    for limit in $(seq 5 40); do
+        (ulimit -n "$limit" && exec "$SBXCTL" run -- true) >"$T/out" 2>"$T/err" </dev/null && continue
+        grep -q '^sbxctl: ' "$T/err" || continue # it did not come to speak
+        told=$((told + 1))
+        errors_with 'Too many open files'
+        grep -qE 'out of memory|user namespaces|Bad file' "$T/err" && fail "$limit descriptors: another reason is told"
+    done
+    [ "$told" -gt 10 ] || fail "only $told runs had too few"
+    try 0 sbx ls -q
+    output ''
+}
