@@ -149,6 +149,44 @@ static void support_tells_what_a_provider_emulates(void **state)
     place_close(&p);
 }
 
+static void a_trace_id_appears_in_the_log(void **state)
+{
+    (void)state;
+    struct place p;
+    sbx_context *ctx = NULL;
+    place_open(&p, "direct", NULL);
+    const struct sbx_open_options debug = {.size = sizeof debug,
+                                           .flags = SBX_OPEN_LOG_LEVEL,
+                                           .config_path = p.ini,
+                                           .log = place_log,
+                                           .user = &p,
+                                           .log_level = SBX_LOG_DEBUG};
+    const struct sbx_call_options traced = {.size = sizeof traced, .trace_id = "trace-4711"};
+    assert_int_equal(sbx_open(&debug, &ctx, &p.error), SBX_OK);
+    assert_int_equal(sbx_list(ctx, NULL, &traced, NULL, NULL, &p.error), SBX_OK);
+    unit_assert_contains(p.log, "[trace-4711] d: ok");
+    sbx_close(ctx);
+    place_close(&p);
+}
+
+static void captured_output_is_cut_at_the_configured_limit(void **state)
+{
+    (void)state;
+    struct place p;
+    sbx_op *op = NULL;
+    size_t len = 0;
+    place_open_ini(&p, "default = d\ncapture_limit = 1K\n[provider d]\nplugin = direct\nroot = @\n");
+    place_create(&p);
+    const struct sbx_exec_options options = {.size = sizeof options, .command = "head -c 5000 /dev/zero"};
+    assert_int_equal(sbx_exec_capture(p.box, &options, NULL, &op, &p.error), SBX_OK);
+    assert_non_null(sbx_op_output(op, 1, &len));
+    assert_int_equal(len, 1024);
+    assert_int_equal(sbx_op_exec_result(op)->flags, SBX_EXITED | SBX_STDOUT_TRUNCATED);
+    assert_int_equal(sbx_op_exec_result(op)->out_bytes, 5000);
+    sbx_op_free(op);
+    place_close(&p);
+}
+
 /* --- errors ------------------------------------------------------------------------------------------------------- */
 
 static void what_may_be_left_is_named_by_its_full_id(void **state)
@@ -275,6 +313,8 @@ static const struct CMUnitTest tests[] = {
     UNIT(unknown_flags_of_a_terminal_and_of_a_check_are_refused),
     UNIT(out_parameters_are_set_on_every_failure),
     UNIT(support_tells_what_a_provider_emulates),
+    UNIT(a_trace_id_appears_in_the_log),
+    UNIT(captured_output_is_cut_at_the_configured_limit),
     UNIT(what_may_be_left_is_named_by_its_full_id),
     UNIT(messages_of_a_batch_are_clean_and_name_the_sandbox),
     UNIT(a_deadline_holds_for_all_steps_of_a_removal),
