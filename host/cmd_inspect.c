@@ -37,7 +37,7 @@ static void row(struct table *t, const char *key, const char *value)
     table_cell(t, value);
 }
 
-/* The command that opens a shell in the sandbox; empty when it does not run, or has nothing of the kind. */
+/* The command that opens a shell in the sandbox; empty when it does not run. */
 static void connect_line(const struct inspection *s, const struct sbx_info *info, char *out, size_t size)
 {
     out[0] = 0;
@@ -47,6 +47,8 @@ static void connect_line(const struct inspection *s, const struct sbx_info *info
         (void)snprintf(out, size, "sbxctl exec -it %s -- sh", info->id);
     else if (sbx_support(s->box, "sbx.shell/1") != SBX_SUPPORT_NONE)
         (void)snprintf(out, size, "sbxctl shell %s", info->id);
+    else
+        (void)snprintf(out, size, "sbxctl exec -i %s -- sh", info->id);
 }
 
 static void report_rows(struct inspection *s, const struct sbx_info *info)

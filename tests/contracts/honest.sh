@@ -250,7 +250,11 @@ error_says_which_provider_sandbox_and_step() {
 connection_command_can_be_asked() {
     new_box
     try 0 sbx inspect --json "$BOX"
-    tr -d '\n' <"$T/out" | grep -qE "\"connect\": *\"[^\"]*exec -it $BOX" || fail "no log-in line in the answer"
+    # With a terminal where there are any, else in a shell that stays, else by lines of its input.
+    local way="exec -it"
+    ! grep -qE '"sbx.tty/1": *"none"' "$T/out" || way=shell
+    [ "$way" != shell ] || ! grep -qE '"sbx.shell/1": *"none"' "$T/out" || way="exec -i"
+    tr -d '\n' <"$T/out" | grep -qE "\"connect\": *\"[^\"]*$way $BOX" || fail "no log-in line in the answer"
     try 0 sbx rm "$BOX"
     try 125 sbx inspect "$BOX"
     errors_with 'no such sandbox'
