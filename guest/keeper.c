@@ -134,6 +134,12 @@ static void kill_tree(pid_t pid)
     _exit(0);
 }
 
+static int is_told_to_kill(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGTERM) == 1;
+}
+
 /* Until the command's first process has ended. Returns when the keeper is free for another command. */
 static void keep(pid_t pid, int stay)
 {
@@ -148,7 +154,7 @@ static void keep(pid_t pid, int stay)
             ended = 1;
             main_status = status;
         }
-        if (p > 0)
+        if (p > 0 && !is_told_to_kill()) /* orphans may end faster than they are reaped */
             continue;
         if (told && p < 0)
             _exit(0);
