@@ -4,17 +4,22 @@ Everything starts through one keeper process inside, and its end is the end of a
 switched off. The directory stays.
 """
 import asyncio
+import contextlib
 import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import struct
 import subprocess
 import sys
 
+import keeper
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOST = -9
+REST_ROUNDS = 400  # so many times 5 ms
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEM = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
 FROM_HOST = ("/etc/alternatives", "/etc/ssl", "/etc/ld.so.cache", "/etc/ca-certificates")
@@ -83,6 +88,22 @@ async def writer_of(fd):
     return asyncio.StreamWriter(transport, protocol, None, loop)
 
 
+def state_of(pid):
+    """Its letter in /proc; X when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0].decode()
+    except (OSError, IndexError):
+        return "X"
+
+
+def send(pid, number):
+    try:
+        os.kill(pid, number)
+    except OSError:
+        pass
+
+
 class Process:
     """One process of a box. stdin is None where it has none; extra holds the ends of descriptors 3 and 4."""
 
@@ -109,6 +130,26 @@ class Box:
         self.environment = {}
         self.keeper = self.control = self.listener = None
         self.processes, self.numbers = {}, itertools.count(1)
+
+    @contextlib.asynccontextmanager
+    async def at_rest(self):
+        """Nothing in it runs meanwhile, but for the keeper."""
+        stopped = set()
+        for _ in range(REST_ROUNDS if self.keeper is not None and self.keeper.returncode is None else 0):
+            of = keeper.parents()
+            running = {pid for pid in keeper.below(self.keeper.pid) - stopped
+                       if not (self.wrapped and of.get(pid) == self.keeper.pid) and state_of(pid) not in "TtZX"}
+            for pid in running:
+                send(pid, signal.SIGSTOP)
+            if not running and all(state_of(pid) in "TtZX" for pid in stopped):
+                break
+            stopped |= running
+            await asyncio.sleep(0.005)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                send(pid, signal.SIGCONT)
 
     async def open(self, environment):
         """Starts the keeper. environment: what every process gets."""

@@ -1,4 +1,4 @@
-"""Disk snapshots: copies of a devbox's directory. What a new devbox starts from."""
+"""Disk snapshots: copies of a devbox's directory at one moment. What a new devbox starts from."""
 import asyncio
 import os
 
@@ -75,7 +75,8 @@ class Snapshots:
             if self.knobs["failing_snapshots"] > 0:
                 self.knobs["failing_snapshots"] -= 1
                 raise OSError("a failure that was asked for")
-            await copy(snapshot.devbox.box.root, snapshot.root)
+            async with snapshot.devbox.box.at_rest():
+                await copy(snapshot.devbox.box.root, snapshot.root)
             snapshot.bytes = size_of(snapshot.root)
         except OSError as error:
             snapshot.error = str(error)
