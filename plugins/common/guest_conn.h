@@ -86,9 +86,6 @@ struct guest_conn {
 /* Takes the stream over, also when it fails. `io->read` NULL: io->fd is a socket. NULL: no memory. */
 struct guest_conn *guest_conn_open(const struct guest_stream *io, uint32_t share);
 void guest_conn_close(struct guest_conn *conn);
-/* Ends it for the guest, which kills what runs on it, although a forked copy of this process may hold its descriptor.
- */
-void guest_conn_hang_up(const struct guest_conn *conn);
 /* In a forked copy of the process that opened it: the descriptor is closed, and nothing is said. What a stream other
  * than a socket holds besides stays: giving it back could take leave in the parent's name. NULL: nothing. */
 void guest_conn_abandon(struct guest_conn *conn);
