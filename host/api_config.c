@@ -14,13 +14,8 @@ sbx_status sbx_config_check(const struct sbx_open_options *options, config_repor
                             struct sbx_error *error)
 {
     struct sbx_open_options o;
-    sbx_status status = api_take(&o, sizeof o, options, "config", error);
-    if (status == SBX_OK && (o.flags & ~(uint32_t)(SBX_OPEN_NO_FILES | SBX_OPEN_LOG_LEVEL)) != 0)
-        status = error_set(error, SBX_E_UNSUPPORTED, "config: unknown flags 0x%x", o.flags);
-    if (status != SBX_OK)
-        return status;
-    o.size = sizeof o;
-    return config_check(&o, report, user, error);
+    sbx_status status = context_take_options(options, "config", &o, error);
+    return status == SBX_OK ? config_check(&o, report, user, error) : status;
 }
 
 /* --- providers -------------------------------------------------------------------------------------------------- */

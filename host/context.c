@@ -261,14 +261,15 @@ static sbx_status make_instances(struct sbx_context *ctx, struct sbx_error *erro
     return SBX_OK;
 }
 
-static sbx_status take_open_options(const struct sbx_open_options *options, struct sbx_open_options *out,
-                                    struct sbx_error *error)
+sbx_status context_take_options(const struct sbx_open_options *options, const char *verb, struct sbx_open_options *out,
+                                struct sbx_error *error)
 {
     sbx_status status = sbx_take(out, sizeof *out, options);
     if (status != SBX_OK)
-        return error_set(error, status, "open: options have %s", status == SBX_E_INVALID ? "no size" : "unknown parts");
+        return error_set(error, status, "%s: options have %s", verb,
+                         status == SBX_E_INVALID ? "no size" : "unknown parts");
     if ((out->flags & ~(uint32_t)(SBX_OPEN_NO_FILES | SBX_OPEN_LOG_LEVEL | SBX_OPEN_LOG_DEFAULT)) != 0)
-        return error_set(error, SBX_E_UNSUPPORTED, "open: unknown flags 0x%x", out->flags);
+        return error_set(error, SBX_E_UNSUPPORTED, "%s: unknown flags 0x%x", verb, out->flags);
     out->size = sizeof *out;
     return SBX_OK;
 }
@@ -288,7 +289,7 @@ sbx_status sbx_open(const struct sbx_open_options *options, sbx_context **out, s
         return error_set(error, SBX_E_INVALID, "open: no place for the context");
     *out = NULL;
     struct sbx_open_options taken;
-    sbx_status status = take_open_options(options, &taken, error);
+    sbx_status status = context_take_options(options, "open", &taken, error);
     if (status != SBX_OK)
         return status;
     struct sbx_context *ctx = calloc(1, sizeof *ctx);

@@ -66,6 +66,9 @@ struct sbx_sandbox {
     char id[2 * SBX_ID_SIZE];
 };
 
+/* The caller's options (NULL: none are set), checked; `verb` begins messages. */
+sbx_status context_take_options(const struct sbx_open_options *options, const char *verb, struct sbx_open_options *out,
+                                struct sbx_error *error);
 /* The instance of that name (len bytes), or NULL. */
 struct instance *context_find(const struct sbx_context *ctx, const char *name, size_t len);
 /* The default instance, or NULL when none is configured. */

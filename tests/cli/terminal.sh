@@ -116,7 +116,13 @@ exit 0
 END
     try 0 sbx exec d/standing -- echo done-here
     no_errors
-    fixture direct
+    for words in 'config check' 'config files' 'providers -q' 'ls -q'; do
+        # shellcheck disable=SC2086
+        pty "$SBXCTL" $words <<'END'
+never unknown
+exit 0
+END
+    done
     sed -i 's/^\[sbx\]$/&\nlog_level = error/' "$SBX_CONFIG"
     pty "$SBXCTL" exec d/standing -- echo done-here <<'END'
 never info
