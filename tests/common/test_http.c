@@ -193,7 +193,9 @@ static void a_forked_process_asks_on_a_connection_of_its_own(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         a.call.deadline_ns = clock_now_ns() + 300 * MS_NS;
-        _exit(ask(&a, "GET") == SBX_E_TIMEOUT ? 0 : 1);
+        const char *answer = ask(&a, "GET") == SBX_E_TIMEOUT ? "/bin/true" : "/bin/false";
+        (void)execl(answer, answer, (char *)NULL); /* an exit would have a leak checker look at its parent's memory */
+        _exit(2);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
