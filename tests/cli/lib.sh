@@ -38,7 +38,7 @@ no_errors() { [ ! -s "$T/err" ] || fail "standard error is not empty"; }
 
 # json KEY...: the value at that place of the last answer, as python writes it
 json() {
-    python3 -c '
+    python3 -I -S -c '
 import json, sys
 value = json.load(open(sys.argv[1]))
 for key in sys.argv[2:]:
@@ -61,10 +61,12 @@ bad() {
     try 125 sbx --json "$@"
     errors "sbxctl: $message"
     [ "$(wc -l <"$T/out")" = 1 ] || fail "not one line of JSON"
-    json_is false ok
-    json_is 125 error exit_code
-    json_is '"usage"' error code
-    [ "$(json error message)" != null ] || fail "no message"
+    python3 -I -S -c '
+import json, sys
+answer = json.load(open(sys.argv[1]))
+error = answer["error"]
+sys.exit(answer["ok"] is not False or error["exit_code"] != 125 or error["code"] != "usage" or not error["message"])
+' "$T/out" || fail "the object says something else"
 }
 
 # new_box [OPTION...]: makes a sandbox and puts its id in BOX
