@@ -558,13 +558,13 @@ static void a_terminal_without_further_events_goes_on(void **state)
     RUN run;
     run_init(&run);
     run.args.tty = &e.tty;
-    run.call.deadline_ns = clock_now_ns() + 200 * MS;
+    run.call.deadline_ns = clock_now_ns() + 1000 * MS;
     struct timespec before, after;
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
     assert_int_equal(run_once(&run, cancel_script, &cancelling), SBX_E_TIMEOUT);
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
     int64_t used = (int64_t)(after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec - before.tv_nsec;
-    assert_true(used < 100 * MS);
+    assert_true(used < 500 * MS); /* a loop that does not wait takes all of it; valgrind alone took 100 */
     (void)close(e.fds[0]);
 }
 
