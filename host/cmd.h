@@ -209,6 +209,11 @@ int cmd_fail_plainly(struct cmd *c, const char *subject, const struct sbx_error 
 int cmd_fail_sandbox(struct cmd *c, const char *subject, const struct sbx_error *error);
 /* One more line on stderr, without a verdict; not with -q. */
 void cmd_note(const struct cmd *c, const char *subject, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* As cmd_note, with -q as well: what failed beside the verdict. */
+void cmd_note_failure(const struct cmd *c, const char *subject, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Of several failures the first is the verdict, the others are told. `code` is the answer so far; the new one. */
+int cmd_fail_one(struct cmd *c, const char *subject, const struct sbx_error *error, int code);
 /* The text with every byte that could steer a terminal replaced. */
 void print_safe(FILE *out, const char *text);
 /* Out of memory: answers EXIT_FAILED. */

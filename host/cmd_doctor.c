@@ -203,8 +203,7 @@ int cmd_doctor(struct cmd *c)
     else
         print_checks(&d);
     if (code != EXIT_FINE && !d.failed)
-        cmd_note(&(struct cmd){.command = c->command}, NULL,
-                 "sandboxes do not work here; each problem says how to mend it");
+        cmd_note_failure(c, NULL, "sandboxes do not work here; each problem says how to mend it");
     free(d.checks);
     return code;
 }

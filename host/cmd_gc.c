@@ -22,7 +22,7 @@ static void report(void *user, const char *id, const char *reason, const char *p
         return;
     }
     if (problem != NULL) {
-        cmd_note(&(struct cmd){.command = s->c->command}, id, "not removed: %s", problem);
+        cmd_note_failure(s->c, id, "not removed: %s", problem);
         return;
     }
     print_safe(stdout, id);

@@ -118,16 +118,30 @@ int cmd_no_memory(struct cmd *c)
     return cmd_own(c, NULL, sbx_status_name(SBX_E_NO_MEMORY), "no memory");
 }
 
-void cmd_note(const struct cmd *c, const char *subject, const char *format, ...)
+static void note(const struct cmd *c, const char *subject, const char *format, va_list list)
+    __attribute__((format(printf, 3, 0)));
+static void note(const struct cmd *c, const char *subject, const char *format, va_list list)
 {
     char message[512];
-    va_list list;
-    if (cmd_has(c, OPT_QUIET))
-        return;
-    va_start(list, format);
     (void)vsnprintf(message, sizeof message, format, list);
-    va_end(list);
     print_line(c, subject, NULL, message);
+}
+
+void cmd_note(const struct cmd *c, const char *subject, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    if (!cmd_has(c, OPT_QUIET))
+        note(c, subject, format, list);
+    va_end(list);
+}
+
+void cmd_note_failure(const struct cmd *c, const char *subject, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    note(c, subject, format, list);
+    va_end(list);
 }
 
 /* The message without the library's own "VERB SUBJECT: ", which the line has already. */
@@ -283,4 +297,12 @@ void time_text(int64_t ms, char *out, size_t size)
     out[0] = 0;
     if (ms != 0 && gmtime_r(&seconds, &parts) != NULL && strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
         out[0] = 0;
+}
+
+int cmd_fail_one(struct cmd *c, const char *subject, const struct sbx_error *error, int code)
+{
+    if (code == EXIT_FINE)
+        return cmd_fail(c, subject, error);
+    cmd_note_failure(c, subject, "%s", error->message);
+    return code;
 }

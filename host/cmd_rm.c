@@ -31,12 +31,8 @@ int cmd_rm(struct cmd *c)
         return code;
     for (size_t i = 0; i < c->arg_count; i++) {
         struct sbx_error error = SBX_INIT(error);
-        if (sbx_remove_id(ctx, c->args[i], &c->call, &error) == SBX_OK)
-            continue;
-        if (code == EXIT_FINE)
-            code = cmd_fail(c, c->args[i], &error);
-        else
-            cmd_note(&(struct cmd){.command = c->command}, c->args[i], "%s", error.message);
+        if (sbx_remove_id(ctx, c->args[i], &c->call, &error) != SBX_OK)
+            code = cmd_fail_one(c, c->args[i], &error, code);
     }
     return code == EXIT_FINE ? print_removed(c) : code;
 }

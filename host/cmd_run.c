@@ -21,7 +21,7 @@ static int take_down(struct cmd *c, sbx_sandbox *box, struct json *answer, int c
     if (sbx_remove(box, &call, &error) != SBX_OK) {
         if (code == EXIT_FINE)
             return cmd_fail_beside(c, sbx_id(box), &error, answer);
-        cmd_note(&(struct cmd){.command = c->command}, sbx_id(box), "not removed: %s", error.message);
+        cmd_note_failure(c, sbx_id(box), "not removed: %s", error.message);
     }
     return answer != NULL ? json_print(c, answer, code) : code;
 }

@@ -144,12 +144,8 @@ static int snapshot_rm(struct cmd *c, sbx_context *ctx)
     int code = EXIT_FINE;
     for (size_t i = 1; i < c->arg_count; i++) {
         struct sbx_error error = SBX_INIT(error);
-        if (sbx_snapshot_remove(ctx, c->args[i], &c->call, &error) == SBX_OK)
-            continue;
-        if (code == EXIT_FINE)
-            code = cmd_fail(c, c->args[i], &error);
-        else
-            cmd_note(&(struct cmd){.command = c->command}, c->args[i], "%s", error.message);
+        if (sbx_snapshot_remove(ctx, c->args[i], &c->call, &error) != SBX_OK)
+            code = cmd_fail_one(c, c->args[i], &error, code);
     }
     if (code != EXIT_FINE || !cmd_has(c, OPT_JSON))
         return code;
