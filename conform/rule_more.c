@@ -9,9 +9,9 @@
 #include <time.h>
 
 enum {
-    LONGER_S = 1234,
-    CLOCKS_MS = 120000
-}; /* no default of anybody's; what two clocks and a slow machine may differ */
+    LONGER_S = 1234,   /* no default of anybody's */
+    CLOCKS_MS = 120000 /* what two clocks and a slow machine may differ */
+};
 
 /* Of a sandbox that has one: the lifetime counts from now, where the provider tells it. */
 static void moves_the_end(struct run *run, const struct sbx_keepalive_ops *ops)
