@@ -21,8 +21,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-/* ThreadSanitizer's run time has locks that another thread may hold at that moment: a copy that it was not told of
- * could wait for one of them for ever. */
+/* The copy has every lock as another thread held it at that moment, and may wait for none. ThreadSanitizer's run time
+ * has locks, so it is told of the copy; and it makes a fork of a vfork, which takes those of the C library. */
 #ifdef __has_feature
 #if __has_feature(thread_sanitizer)
 #define THREAD_SANITIZER
@@ -35,9 +35,11 @@ void __sanitizer_syscall_pre_impl_fork(void);
 void __sanitizer_syscall_post_impl_fork(long result);
 #define BEFORE_FORK()   __sanitizer_syscall_pre_impl_fork()
 #define AFTER_FORK(pid) __sanitizer_syscall_post_impl_fork(pid)
+#define FORK_TO_EXEC()  ((pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL))
 #else
 #define BEFORE_FORK()   ((void)0)
 #define AFTER_FORK(pid) ((void)0)
+#define FORK_TO_EXEC()  vfork()
 #endif
 
 enum { SIGNALS = 64, OPEN_FILES = 65536, OPEN_FILES_SOFT = 8192 };
@@ -185,7 +187,7 @@ static pid_t spawn(const struct launch_plan *plan, int status_fd)
     (void)umask(022);
     if (chdir("/") != 0)
         fail_child(status_fd, STEP_FDS, errno, "");
-    pid_t pid = vfork();
+    pid_t pid = FORK_TO_EXEC();
     if (pid == 0) {
         int error = plan->own_users ? become_inside_root(plan) : 0;
         if (error != 0)
@@ -311,7 +313,7 @@ struct map_job {
 static pid_t exec_map(struct map_job *job, int i)
 {
     static char *const empty[] = {NULL};
-    pid_t pid = vfork();
+    pid_t pid = FORK_TO_EXEC();
     if (pid == 0) {
         (void)execve(job->programs[i], job->argv[i], empty);
         leave(127);
