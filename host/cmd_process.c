@@ -56,6 +56,8 @@ int process_init(struct cmd *c, const char *const *argv, struct process *p)
     code = process_limits(c, p);
     if (code == 0)
         code = value_envs(c, &p->envs);
+    if (code == 0 && cmd_has(c, OPT_TTY))
+        code = value_term(c, &p->envs);
     p->exec.envs = kv_view(&p->envs);
     if (wants_stdin(c)) {
         p->exec.flags |= SBX_RUN_IN_FD;

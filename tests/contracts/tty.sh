@@ -21,6 +21,22 @@ exit 7
 END
 }
 
+terminal_is_of_the_callers_kind() {
+    new_box
+    TERM=vt220 pty_case 30 "$SBXCTL" exec -it "$BOX" -- sh -c 'echo "kind-$TERM."' <<'END' || fail "TERM as it is here"
+expect kind-vt220.
+exit 0
+END
+    TERM=vt220 pty_case 30 "$SBXCTL" exec -it -e TERM=ansi "$BOX" -- sh -c 'echo "kind-$TERM."' <<'END' || fail "TERM as it was asked for"
+expect kind-ansi.
+exit 0
+END
+    try 0 env -u TERM "$SBXCTL" exec -t "$BOX" -- sh -c 'echo "kind-$TERM."'
+    grep -q '^kind-xterm[.]' "$T/out" || fail "TERM where there is none here: $(cat "$T/out")"
+    try 0 env TERM=vt220 "$SBXCTL" exec "$BOX" -- sh -c 'echo "kind-$TERM."'
+    grep -q '^kind-[.]' "$T/out" || fail "TERM without a terminal: $(cat "$T/out")"
+}
+
 caller_terminal_is_raw_during_and_restored_after() {
     new_box
     pty_case 30 "$SBXCTL" exec -it "$BOX" -- sh -c 'echo ready; read x; exit 3' <<'END' || fail "the dialogue went otherwise"
