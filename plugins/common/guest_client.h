@@ -31,6 +31,8 @@ struct guest_link_options {
     sbx_status (*connect)(void *user, struct sbx_call *call, int *fd);
     /* Instead of connect: makes a stream at whose other end a guest is. One at a time where connections are shared. */
     sbx_status (*open)(void *user, struct sbx_call *call, struct guest_stream *stream);
+    /* Asked when a guest took a connection and never greets: an error that says why, or SBX_OK; NULL: nobody knows. */
+    sbx_status (*why_silent)(void *user, struct sbx_call *call);
     void *user;
     /* Requests at once on one connection; the next ones wait for no other, but make a second connection. 0: 1; at most
      * 64. For streams that take long to make; a local socket is faster alone. */

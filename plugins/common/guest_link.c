@@ -58,6 +58,7 @@ struct guest_link *guest_open(const struct guest_link_options *options)
         return NULL;
     link->connect = options->connect;
     link->open = options->open;
+    link->why_silent = options->why_silent;
     link->user = options->user;
     link->owner = getpid();
     link->share = options->share == 0 ? 1 : options->share;
@@ -154,6 +155,7 @@ static int64_t judge_hello(const unsigned char *payload, size_t len, const unsig
 struct attempt {
     int64_t until_ns; /* the greeting must be there by then; 0: by the call's deadline */
     int closed;       /* the guest took the connection and ended it without a word */
+    int silent;       /* ... and said nothing in time */
 };
 
 static sbx_status fail_closed(struct attempt *attempt, struct sbx_call *call)
@@ -179,7 +181,8 @@ static sbx_status wait_frame(struct guest_conn *conn, struct sbx_call *call, str
             status = call_poll(call, &fd, 1, attempt->until_ns, &ready);
         if (status != SBX_OK)
             return status;
-        if (ready == 0)
+        attempt->silent = ready == 0;
+        if (attempt->silent)
             return call_fail(call, SBX_E_UNAVAILABLE, "guest: no greeting in time");
         if (guest_conn_fill(conn) == GUEST_INPUT_END)
             return fail_closed(attempt, call);
@@ -270,7 +273,8 @@ static sbx_status connect_once(struct guest_link *link, struct sbx_call *call, c
     status = await_hello(conn, call, attempt);
     if (status != SBX_OK) {
         guest_conn_close(conn);
-        return status;
+        sbx_status why = attempt->silent && link->why_silent != NULL ? link->why_silent(link->user, call) : SBX_OK;
+        return why != SBX_OK ? why : status;
     }
     *out = conn;
     return SBX_OK;

@@ -21,6 +21,7 @@ struct guest_waiter {
 struct guest_link {
     sbx_status (*connect)(void *user, struct sbx_call *call, int *fd);
     sbx_status (*open)(void *user, struct sbx_call *call, struct guest_stream *stream);
+    sbx_status (*why_silent)(void *user, struct sbx_call *call);
     void *user;
     char *default_user;
     char *workdir;

@@ -59,6 +59,25 @@ static int open_own_entry(const struct sbx_backend *b, const char *id, const cha
     return steal_fd(&entry_fd);
 }
 
+/* Whether the daemon has paused the container: for a snapshot, or because somebody else asked it to. */
+static int is_frozen(struct sbx_handle *h, struct sbx_call *call)
+{
+    CLEANUP(container_finish) struct container c = {0};
+    struct sbx_error error;
+    struct sbx_call inner;
+    call_shadow(&inner, &error, call);
+    return container_inspect(h->backend, &inner, "attach", h->id, &c) == SBX_OK && strcmp(c.state, "paused") == 0;
+}
+
+static sbx_status why_silent(void *user, struct sbx_call *call)
+{
+    struct sbx_handle *h = user;
+    return is_frozen(h, call)
+               ? call_fail(call, SBX_E_STATE,
+                           "sandbox %s is paused by the daemon; resume it, unless a snapshot is being made", h->id)
+               : SBX_OK;
+}
+
 static sbx_status open_link(struct sbx_handle *h, int entry_fd, struct sbx_call *call)
 {
     struct sbx_kvs envs = {0};
@@ -68,7 +87,8 @@ static sbx_status open_link(struct sbx_handle *h, int entry_fd, struct sbx_call 
     if (error != 0)
         return call_fail_errno(call, error, "sandbox %s: its variables", h->id);
     sbx_status status = split_envs(&text, &envs, call);
-    const struct guest_link_options options = {.connect = connect_guest, .user = h, .envs = &envs};
+    const struct guest_link_options options = {
+        .connect = connect_guest, .why_silent = why_silent, .user = h, .envs = &envs};
     if (status == SBX_OK && entry_has(entry_fd, "relay"))
         status = inject_relay(h, &envs, call);
     else if (status == SBX_OK)
@@ -301,16 +321,6 @@ static sbx_status suspend(struct sbx_handle *h, struct sbx_call *call)
     if (status != SBX_OK)
         (void)entry_drop(entry_fd, "suspended");
     return status;
-}
-
-/* Whether the daemon has paused the container: for a snapshot, or because somebody else asked it to. */
-static int is_frozen(struct sbx_handle *h, struct sbx_call *call)
-{
-    CLEANUP(container_finish) struct container c = {0};
-    struct sbx_error error;
-    struct sbx_call inner;
-    call_shadow(&inner, &error, call);
-    return container_inspect(h->backend, &inner, "resume", h->id, &c) == SBX_OK && strcmp(c.state, "paused") == 0;
 }
 
 /* A guest that does not answer for so long may be paused itself; a snapshot's short pause is over by then. */

@@ -157,6 +157,8 @@ what_somebody_else_paused_is_resumed() {
     docker pause "$(native)" >/dev/null
     try 0 sbx inspect --json "$BOX"
     json_has state '"suspended"'
+    try 125 in_box true
+    errors_with 'paused by the daemon; resume it'
     try 0 sbx resume "$BOX"
     try 0 in_box true
     try 0 sbx suspend "$BOX"
