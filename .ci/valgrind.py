@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as ElementTree
 
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite",
@@ -35,7 +36,8 @@ def is_ours(path, build):
 
 
 def run(test, build):
-    """(name, exit code, output) of one test."""
+    """(name, exit code, output, seconds) of one test."""
+    started = time.monotonic()
     properties = properties_of(test)
     environment = dict(os.environ)
     environment.update(one.split("=", 1) for one in properties.get("ENVIRONMENT", []))
@@ -52,7 +54,8 @@ def run(test, build):
         except subprocess.TimeoutExpired:
             code = 124
         output.seek(0)
-        return test["name"], code, output.read()[-65536:].decode("utf-8", "replace")
+        text = output.read()[-65536:].decode("utf-8", "replace")
+        return test["name"], code, text, time.monotonic() - started
 
 
 def main():
@@ -61,8 +64,9 @@ def main():
     suite = ElementTree.Element("testsuite", name="valgrind")
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for name, code, output in pool.map(lambda test: run(test, build), tests):
-            case = ElementTree.SubElement(suite, "testcase", name=name, status="run" if code == 0 else "fail")
+        for name, code, output, seconds in pool.map(lambda test: run(test, build), tests):
+            case = ElementTree.SubElement(suite, "testcase", name=name, time=f"{seconds:.2f}",
+                                         status="run" if code == 0 else "fail")
             if code == 77:
                 case.set("status", "notrun")
                 ElementTree.SubElement(case, "skipped")

@@ -75,6 +75,8 @@ struct sbx_plugin;
 sbx_status config_resolve(const struct config_instance *instance, const struct sbx_plugin *plugin, struct log *log,
                           config_report *report, void *user, struct config_pair **out, size_t *count,
                           struct sbx_error *error);
+/* What a plugin refused as "KEY: why" gets the file and the line that the key is in. */
+void config_locate(const struct config_pair *pairs, size_t count, struct sbx_error *error);
 /* Wipes and frees what config_resolve gave. */
 void config_pairs_destroy(struct config_pair *pairs, size_t count);
 

@@ -143,6 +143,20 @@ void config_resolve_into(const struct config_instance *instance, const struct sb
     check_required(instance, plugin, seen, findings);
 }
 
+void config_locate(const struct config_pair *pairs, size_t count, struct sbx_error *error)
+{
+    size_t len = error == NULL ? 0 : strcspn(error->message, ":");
+    const struct config_pair *best = NULL;
+    for (size_t i = 0; len > 0 && i < count; i++) {
+        if (pairs[i].file == NULL || strlen(pairs[i].key) != len || memcmp(pairs[i].key, error->message, len) != 0)
+            continue;
+        if (best == NULL || strstr(error->message + len, pairs[i].value) != NULL) /* of several the one it cites */
+            best = &pairs[i];
+    }
+    if (best != NULL)
+        (void)error_wrap(error, error->code, "%s:%u", best->file, best->line);
+}
+
 void config_pairs_destroy(struct config_pair *pairs, size_t count)
 {
     for (size_t i = 0; pairs != NULL && i < count; i++) {

@@ -188,6 +188,8 @@ static sbx_status open_provider(struct instance *instance, struct sbx_call *call
             status = config_resolve(config, &plugin->descriptor, ctx->log, NULL, NULL, &pairs, &count, call->error);
         if (status == SBX_OK)
             status = open_backend(instance, plugin, pairs, count, call, &backend);
+        if (status == SBX_E_CONFIG)
+            config_locate(pairs, count, call->error);
         config_pairs_destroy(pairs, count);
     }
     if (status == SBX_OK && tap_is_wanted(config)) {

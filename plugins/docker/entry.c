@@ -28,7 +28,7 @@ sbx_status entries_init(struct entries *entries, const char *runtime_dir, char *
     if (!folder_is_plain_name(instance))
         return call_fail(call, SBX_E_INVALID, "open: '%s' cannot be the name of an instance of docker", instance);
     if (runtime_dir != NULL && runtime_dir[0] != '/')
-        return call_fail(call, SBX_E_CONFIG, "open: runtime_dir must be an absolute path");
+        return call_fail(call, SBX_E_CONFIG, "runtime_dir: '%s' is no absolute path", runtime_dir);
     entries->instance = instance;
     entries->base = runtime_dir != NULL ? strdup(runtime_dir) : folder_runtime_base();
     if (entries->base == NULL || asprintf(&entries->path, "%s/sbx/docker/%s", entries->base, instance) < 0) {

@@ -74,8 +74,8 @@ sbx_status store_init(struct store *store, const char *instance, const char *run
         return call_fail(call, SBX_E_INVALID, "open: '%s' cannot be the name of an instance of local",
                          instance == NULL ? "" : instance);
     if (is_relative(runtime) || is_relative(state))
-        return call_fail(call, SBX_E_CONFIG, "open: %s must be an absolute path",
-                         is_relative(runtime) ? "runtime_dir" : "state_dir");
+        return call_fail(call, SBX_E_CONFIG, "%s: '%s' is no absolute path",
+                         is_relative(runtime) ? "runtime_dir" : "state_dir", is_relative(runtime) ? runtime : state);
     store->base[STORE_RUNTIME] = runtime != NULL ? strdup(runtime) : folder_runtime_base();
     store->base[STORE_STATE] = state != NULL ? strdup(state) : folder_state_base();
     store->base[STORE_SNAPSHOTS] = store->base[STORE_STATE] == NULL ? NULL : strdup(store->base[STORE_STATE]);

@@ -189,6 +189,7 @@ what_the_configuration_says_holds_for_what_is_made_without() {
         printf '[provider docker]\nplugin = docker\n%s\n' "$line" >"$T/my.ini"
         try 125 sbx create --provider docker --image sbx-test/busy
         one_error_line
+        [ "${line%% *}" = workdir ] || errors_with "$T/my.ini:3: ${line%% *}"
         errors_with "${line##* }"
     done
 }
