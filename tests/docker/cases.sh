@@ -6,11 +6,7 @@ native() { printf '%s\n' "${BOX#docker/}"; }
 asked() { docker inspect --format "$1" "$(native)"; }
 ours() { docker ps -aq --filter "label=sbx-docker.scope=$(cut -c1-12 /etc/machine-id 2>/dev/null || echo local):$T/run/sbx/docker/docker"; }
 no_container_is_left() {
-    local i
-    for i in $(seq 50); do
-        [ -n "$(ours)" ] || return 0
-        sleep 0.1
-    done
+    for _ in $(seq 50); do [ -n "$(ours)" ] && sleep 0.1 || return 0; done
     fail "containers are left: $(ours)"
 }
 
