@@ -189,7 +189,7 @@ void kv_finish(struct kv_list *list);
 struct sbx_kvs kv_view(const struct kv_list *list);
 /* --env-file then --env, later ones win. */
 int value_envs(struct cmd *c, struct kv_list *out);
-/* The kind of the terminal here, or xterm, where TERM is not among them. */
+/* TERM, as it is here or xterm; before value_envs, which may say otherwise. */
 int value_term(struct cmd *c, struct kv_list *out);
 /* --label or --option. K alone is K= where `bare` is not 0, else it is refused. */
 int value_pairs(struct cmd *c, enum cmd_id id, int bare, struct kv_list *out);

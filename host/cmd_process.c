@@ -54,10 +54,10 @@ int process_init(struct cmd *c, const char *const *argv, struct process *p)
     if (cmd_has(c, OPT_TTY) && cmd_has(c, OPT_JSON))
         return cmd_usage(c, "--tty and --json exclude each other; give one");
     code = process_limits(c, p);
-    if (code == 0)
-        code = value_envs(c, &p->envs);
     if (code == 0 && cmd_has(c, OPT_TTY))
         code = value_term(c, &p->envs);
+    if (code == 0)
+        code = value_envs(c, &p->envs);
     p->exec.envs = kv_view(&p->envs);
     if (wants_stdin(c)) {
         p->exec.flags |= SBX_RUN_IN_FD;

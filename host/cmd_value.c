@@ -261,9 +261,6 @@ int value_envs(struct cmd *c, struct kv_list *out)
 int value_term(struct cmd *c, struct kv_list *out)
 {
     const char *term = getenv("TERM");
-    for (size_t i = 0; i < out->count; i++)
-        if (strcmp(out->items[i].key, "TERM") == 0)
-            return 0;
     return kv_put(out, "TERM", 4, term != NULL && *term != 0 ? term : "xterm") == 0 ? 0 : cmd_no_memory(c);
 }
 
